@@ -1,0 +1,1 @@
+"""rqflow: durable workflows for Python teams that already run Redis."""

@@ -1,0 +1,1 @@
+"""Backend: where instances, tasks and timers are kept, asked through values that say what is wanted."""

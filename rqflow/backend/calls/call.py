@@ -1,0 +1,20 @@
+"""Call: one question or order to a store, as a value that is built without I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+R = TypeVar("R", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[R]):
+    """Base of all calls; R is what a store answers.
+
+    A store takes many calls at once (`Backend.send`) and answers each by itself: with a value of type R or with
+    an RqflowError *as a value*, so that one bad item of a batch harms no other. A call is atomic in its partition.
+    """
+
+    partition: int
+    """The share of the hub it goes to; for an instance, `partition_of(id, P)`."""

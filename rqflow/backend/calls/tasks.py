@@ -1,0 +1,337 @@
+"""Task calls: what workers ask of a store: take work, finish it, give it back, keep it, and sweep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeAlias
+
+from rqflow.backend.calls.call import Call
+from rqflow.backend.calls.instances import Answer
+from rqflow.core.commands import Close, Command
+from rqflow.core.events import Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowTask:
+    """This instance has news, and this worker alone may decide on it."""
+
+    partition: int
+    instance: str
+    run: str
+    token: str
+    """The lease's fence: changes each time the task is queued anew. Opaque."""
+    workflow: str
+    queue: str
+    history_length: int
+    """Events in the history before this turn."""
+    history_bytes: int
+    history: tuple[bytes, ...]
+    """Stored events from `history_from` on; may be a first page only (then ReadHistory gives the rest)."""
+    history_from: int
+    """How many events were left out before `history`: all of them for a sticky task."""
+    inbox: tuple[bytes, ...]
+    """The news, stored events, oldest first; at least one."""
+    deliveries: int
+    """How often this turn was handed out, 1 at first."""
+    build: str
+    """Build id of the worker that committed last, empty at first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryTask:
+    """Someone asks an instance a question; answered from history, changes nothing."""
+
+    partition: int
+    instance: str
+    run: str
+    token: str
+    query: str
+    name: str
+    payload: Payload
+    workflow: str
+    history_length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityTask:
+    """One attempt of an activity."""
+
+    partition: int
+    instance: str
+    run: str
+    id: int
+    token: str
+    """The lease's fence: another one for each attempt. Opaque."""
+    name: str
+    queue: str
+    workflow: str
+    payload: Payload
+    attempt: int
+    """1 at first; every hand-out after a failure or a lost worker counts."""
+    losses: int
+    """How many attempts ended with a lost worker."""
+    options: bytes
+    """The ActivityOptions as wire JSON (see core/wire.py): retry policy and time limits."""
+    scheduled_at_ms: int
+    """When the first attempt was scheduled."""
+    started_at_ms: int
+    """Redis' time at take."""
+    details: Payload
+    """What the last attempt's heartbeat left, or empty."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same at each attempt: what an activity hands to systems that can dedupe."""
+        return f"{self.run}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelNotice:
+    """An activity that this worker runs is not wanted any more."""
+
+    partition: int
+    token: str
+
+
+Task: TypeAlias = WorkflowTask | QueryTask | ActivityTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What a blocked read has brought: leased already, but not loaded; hand it to Take."""
+
+    partition: int
+    stream: str
+    id: str
+    fields: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """Which work a worker wants, in its order of preference."""
+
+    workflow_queues: tuple[str, ...] = ()
+    activity_queues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRecord:
+    """What a worker tells of itself."""
+
+    id: str
+    """Unique for each process start: a worker that lost its lease comes back under another."""
+    name: str
+    host: str
+    pid: int
+    build: str
+    subscription: Subscription
+    workflows: tuple[str, ...]
+    activities: tuple[str, ...]
+    workflow_slots: int
+    activity_slots: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register(Call[None]):
+    """Announce a worker; from now on its stream gets sticky tasks while its lease lives. Creates streams and groups.
+
+    Requeues instances of its queues that stalled under another build (a bounded number; Sweep does the rest)."""
+
+    worker: WorkerRecord
+    lease: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew(Call[bool]):
+    """Keep a worker's lease. False: it has ended, all its tasks are others' now; register under a new id.
+
+    `heartbeats` are (token, details) of running activities; those of foreign tokens are ignored.
+    `stats` is shown by the stats call: opaque JSON."""
+
+    worker: str
+    lease: timedelta
+    heartbeats: tuple[tuple[str, Payload], ...] = ()
+    stats: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unregister(Call[None]):
+    """Leave: what is on the worker's stream, and every task it still holds, goes back to the shared streams at once."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Answer to Take."""
+
+    tasks: tuple[Task, ...]
+    notices: tuple[CancelNotice, ...]
+    now_ms: int
+    next_due_ms: int | None
+    """When the next timer, retry, timeout … of this partition is due."""
+    outbox: int
+    """Messages waiting to be relayed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take(Call[Taken]):
+    """Lease up to so many tasks, the worker's own stream first, then queues in order; and load `entries`.
+
+    Entries whose instance is gone, or has another task by now, are removed and not returned."""
+
+    worker: str
+    subscription: Subscription
+    workflow_room: int
+    """Workflow and query tasks, `entries` not counted."""
+    activity_room: int
+    entries: tuple[Entry, ...] = ()
+    again: bool = False
+    """After a broken connection: also return what this worker holds by the store's account. The caller drops
+    those that it knows of (by token)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """Answer to Commit."""
+
+    closed: bool
+    more: bool
+    """News came meanwhile, and the next task is queued."""
+    outbox: int
+    """Messages that this commit left to be relayed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit(Call[Committed]):
+    """One turn becomes durable, or nothing of it does. Raises LeaseLost, LimitReached (nothing is written)."""
+
+    worker: str
+    instance: str
+    run: str
+    token: str
+    expected_length: int
+    """The history's length that the decision was made on: a second fence beside the token."""
+    consumed: int
+    """So many inbox events move to the history, before the records."""
+    records: tuple[bytes, ...]
+    """Encoded records of `commands`, in order, and the End event if `close`."""
+    commands: tuple[Command, ...]
+    close: Close | None = None
+    sticky: bool = True
+    """Whether this worker keeps the executor."""
+    build: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stall(Call[None]):
+    """Set an instance aside: this code cannot follow it. Its news stay. Raises LeaseLost."""
+
+    instance: str
+    run: str
+    token: str
+    reason: str
+    build: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveBack(Call[None]):
+    """Return a task unfinished: visible again after `delay`. A shutdown uses 0. Raises LeaseLost.
+
+    Losses and attempts are not counted. `unknown`: this worker does not know the name (stats show it)."""
+
+    instance: str
+    run: str
+    token: str
+    activity: int = 0
+    """The activity's id; 0: the workflow task."""
+    delay: timedelta = timedelta(0)
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteActivity(Call[None]):
+    """An activity's end becomes news of its run. Raises LeaseLost."""
+
+    instance: str
+    run: str
+    id: int
+    token: str
+    event: bytes
+    """Encoded ActivityCompleted or ActivityFailed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryActivity(Call[None]):
+    """An attempt failed and the next is due after `delay`. Raises LeaseLost."""
+
+    instance: str
+    run: str
+    id: int
+    token: str
+    delay: timedelta
+    failure: Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerQuery(Call[None]):
+    """Answer a query task. Raises LeaseLost."""
+
+    worker: str
+    instance: str
+    query: str
+    token: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FireDue(Call[int]):
+    """Turn what is due (timers, retries, timeouts, starts, retention) into news or tasks, at most `limit` of them.
+
+    How many were handled; a bad member is set aside, and harms no other."""
+
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep(Call[bool]):
+    """The safety net: take over from workers whose lease has ended (requeue their tasks), remove their streams and
+    consumers, retry stalled instances under a new build. Bounded; True: there is more to do, call again."""
+
+    worker: str
+    build: str
+    max_losses: int = 5
+    """A turn lost more often stalls its instance; an activity lost more often fails (see Retry)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What one instance sends to an instance of another partition: opaque to all but the two stores' scripts."""
+
+    id: str
+    """Place in the sender's outbox: grows."""
+    to: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOutbox(Call[tuple[Message, ...]]):
+    """The oldest messages that wait in a partition's outbox."""
+
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receive(Call[int]):
+    """Deliver messages of another partition's outbox, in order; what came before is dropped. How many were new."""
+
+    source: int
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropOutbox(Call[None]):
+    """Forget messages that have been received."""
+
+    ids: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""Converters: users' values to payload bytes and back, by their type annotations."""

@@ -1,0 +1,202 @@
+"""Wire: how events and options are written as bytes, and read again by this version or refused.
+
+An encoded event is a JSON array `[version, type, field, …]` (the fields in the order of the class, payload left out),
+and, if the class has a payload, a newline and the payload's bytes. JSON never holds a raw newline, so the first one
+ends the header, and a payload may be any bytes at all. A *stored* event has in front what the store put there:
+`<ms since epoch> <scope> <encoded event>`; scope `i` is for the instance and survives continue-as-new, `r` for the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import timedelta
+from types import UnionType
+from typing import Any, Final, get_args
+
+from rqflow.converters.json import dump_json, load_json
+from rqflow.core import events
+from rqflow.core.events import Event, ParentLink, Stamped
+from rqflow.core.failure import Failure
+from rqflow.core.options import ActivityOptions, Retry
+from rqflow.errors import BadInput, CorruptEvent, UnknownEvent, UnknownVersion
+
+VERSION: Final = 1
+"""Written into every event. A reader refuses a higher one; it reads all lower ones."""
+
+INSTANCE_SCOPE: Final = "i"
+RUN_SCOPE: Final = "r"
+
+
+def _members(union: Any) -> list[type[Any]]:
+    found: list[type[Any]] = []
+    for member in get_args(union):
+        found += _members(member) if isinstance(member, UnionType) else [member]
+    return found
+
+
+_TYPES: Final[dict[str, type[Any]]] = {cls.__name__: cls for cls in _members(Event)}
+_HEADER: Final[dict[type[Any], tuple[str, ...]]] = {
+    cls: tuple(field.name for field in fields(cls) if field.name != "payload") for cls in _TYPES.values()
+}
+_HAS_PAYLOAD: Final[frozenset[type[Any]]] = frozenset(
+    cls for cls in _TYPES.values() if any(field.name == "payload" for field in fields(cls))
+)
+
+
+def encode(event: Event) -> bytes:
+    """The event as bytes."""
+    cls = type(event)
+    header: list[Any] = [VERSION, cls.__name__]
+    for name in _HEADER[cls]:
+        value = getattr(event, name)
+        header.append([value.instance, value.run, value.command] if isinstance(value, ParentLink) else value)
+    if cls in _HAS_PAYLOAD:
+        return dump_json(header) + b"\n" + event.payload  # type: ignore[union-attr]
+    return dump_json(header)
+
+
+def decode(data: bytes) -> Event:
+    """The event that `encode` wrote. Raises UnknownVersion, UnknownEvent, CorruptEvent."""
+    header, _, payload = data.partition(b"\n")
+    try:
+        parts = load_json(header)
+    except BadInput as error:
+        raise CorruptEvent(f"event header is no JSON: {error}") from error
+    if not isinstance(parts, list) or len(parts) < 2 or type(parts[0]) is not int or not isinstance(parts[1], str):
+        raise CorruptEvent(f"event header is not [version, type, …]: {header[:120]!r}")
+    if not 1 <= parts[0] <= VERSION:
+        raise UnknownVersion(
+            f"event {parts[1]} has wire version {parts[0]}, this rqflow reads up to {VERSION}; "
+            "run workers of the version that wrote it, or newer"
+        )
+    cls = _TYPES.get(parts[1])
+    if cls is None:
+        raise UnknownEvent(
+            f"event type {parts[1]!r} is not known to this rqflow; run workers of the version that wrote it"
+        )
+    return _build(cls, parts[2:], payload)
+
+
+def _build(cls: type[Any], values: list[Any], payload: bytes) -> Event:
+    names = _HEADER[cls]
+    if len(values) > len(names):
+        raise CorruptEvent(f"{cls.__name__} has {len(values)} fields, at most {len(names)} are known")
+    arguments = dict(zip(names, values, strict=False))
+    try:
+        if cls is events.WorkflowStarted:
+            _revive_started(arguments)
+        if cls in _HAS_PAYLOAD:
+            arguments["payload"] = payload
+        built: Event = cls(**arguments)
+        _check_types(built)
+    except (TypeError, ValueError) as error:
+        raise CorruptEvent(f"{cls.__name__} cannot be read: {error}") from error
+    return built
+
+
+def _revive_started(arguments: dict[str, Any]) -> None:
+    parent = arguments.get("parent")
+    if parent is not None:
+        instance, run, command = parent
+        arguments["parent"] = ParentLink(instance=instance, run=run, command=command)
+    arguments["headers"] = tuple((str(name), str(value)) for name, value in arguments.get("headers") or ())
+
+
+_PLAIN: Final = {"int": int, "str": str, "bool": bool}
+
+
+def _check_types(event: Event) -> None:
+    """Only the plain fields: they come from a store that others may write to."""
+    for field in fields(event):
+        expected = _PLAIN.get(str(field.type))
+        if expected is not None and type(getattr(event, field.name)) is not expected:
+            raise TypeError(f"{field.name} is {getattr(event, field.name)!r}, not {field.type}")
+
+
+def stored(at_ms: int, scope: str, encoded: bytes) -> bytes:
+    """An encoded event as a store keeps it."""
+    return b"%d %s %s" % (at_ms, scope.encode(), encoded)
+
+
+def split_stored(data: bytes) -> tuple[int, str, bytes]:
+    """Time, scope and encoded event. Raises CorruptEvent."""
+    parts = data.split(b" ", 2)
+    if len(parts) != 3 or not parts[0].isdigit() or parts[1] not in (b"i", b"r"):
+        raise CorruptEvent(f"stored event does not begin with time and scope: {data[:60]!r}")
+    return int(parts[0]), parts[1].decode(), parts[2]
+
+
+def decode_stored(data: bytes) -> Stamped:
+    """A stored event, decoded. Raises as `decode`."""
+    at_ms, _, encoded = split_stored(data)
+    return Stamped(at_ms=at_ms, event=decode(encoded))
+
+
+def encode_failure(failure: Failure) -> bytes:
+    """A failure as a payload."""
+    return dump_json(failure.to_wire())
+
+
+def decode_failure(payload: bytes) -> Failure:
+    """The failure in a payload. Raises CorruptEvent."""
+    try:
+        wire = load_json(payload)
+    except BadInput as error:
+        raise CorruptEvent(f"failure is no JSON: {error}") from error
+    if not isinstance(wire, dict):
+        raise CorruptEvent(f"failure is not an object: {payload[:60]!r}")
+    return Failure.from_wire(wire)
+
+
+def _ms(value: timedelta | None) -> int | None:
+    return None if value is None else value // timedelta(milliseconds=1)
+
+
+def _span(value: Any) -> timedelta | None:
+    return None if value is None else timedelta(milliseconds=value)
+
+
+def encode_options(options: ActivityOptions) -> bytes:
+    """An activity's options, for its task: what the worker needs to time and retry it."""
+    retry = options.retry
+    return dump_json(
+        {
+            "timeout_ms": _ms(options.timeout),
+            "heartbeat_ms": _ms(options.heartbeat),
+            "schedule_to_close_ms": _ms(options.schedule_to_close),
+            "retry": retry
+            and {
+                "max_attempts": retry.max_attempts,
+                "initial_ms": _ms(retry.initial),
+                "coefficient": retry.coefficient,
+                "max_interval_ms": _ms(retry.max_interval),
+                "jitter": retry.jitter,
+                "total_time_ms": _ms(retry.total_time),
+                "non_retryable": retry.non_retryable,
+            },
+        }
+    )
+
+
+def decode_options(data: bytes) -> ActivityOptions:
+    """The options that `encode_options` wrote. Raises CorruptEvent."""
+    try:
+        wire = load_json(data)
+        retry = wire["retry"]
+        return ActivityOptions(
+            timeout=_span(wire["timeout_ms"]),
+            heartbeat=_span(wire["heartbeat_ms"]),
+            schedule_to_close=_span(wire["schedule_to_close_ms"]),
+            retry=retry
+            and Retry(
+                max_attempts=retry["max_attempts"],
+                initial=timedelta(milliseconds=retry["initial_ms"]),
+                coefficient=retry["coefficient"],
+                max_interval=timedelta(milliseconds=retry["max_interval_ms"]),
+                jitter=retry["jitter"],
+                total_time=_span(retry["total_time_ms"]),
+                non_retryable=tuple(retry["non_retryable"]),
+            ),
+        )
+    except (BadInput, KeyError, TypeError) as error:
+        raise CorruptEvent(f"activity options cannot be read: {error!r}") from error
