@@ -1,0 +1,1 @@
+"""Tests: what rqflow promises, tried on real parts."""
