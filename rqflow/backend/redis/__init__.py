@@ -1,0 +1,1 @@
+"""Redis: the store that keeps everything in Redis, by Lua scripts."""

@@ -1,0 +1,88 @@
+"""Keys: the one home of every key name in Redis, for Python and (through the script loader) for Lua.
+
+All keys of a partition begin with the same hash tag, so they live in one slot and one script may touch them all.
+A script is given one key, `meta` of its partition, and builds the others as `key.<name>(argument)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+GROUP: Final = "rqflow"
+"""The one consumer group of every stream; consumers are worker ids."""
+
+TEMPLATES: Final[Mapping[str, str]] = {
+    # the partition's own, for ever
+    "meta": "meta",  # hash: how the hub was created (hubs.py)
+    "counters": "counters",  # hash: order, closed (last given numbers), self (messages on their way to ourselves)
+    "queues": "queues",  # set: "w:<queue>" and "a:<queue>", the streams that ever got a task or a worker
+    "received": "received",  # hash: source partition -> last message id that was delivered
+    "events": "events",  # stream, capped: lifecycle events
+    "broken": "broken",  # list, capped: due members and messages that could not be handled
+    # work
+    "workflows": "workflows:{}",  # stream of a queue: workflow tasks, questions, wake entries
+    "activities": "activities:{}",  # stream of a queue: activity tasks with their input
+    "worker": "worker:{}",  # stream of a worker: sticky workflow tasks, questions, cancel notices
+    "workers": "workers",  # zset: worker -> end of its lease in ms; 0: declared dead, being taken over
+    "worker_info": "worker-info:{}",  # hash: record, stats, taken
+    "unknown": "unknown:{}",  # hash of a queue: "w:<name>" or "a:<name>" -> given back as unknown; expires
+    "due": "due",  # zset: what happens at a time, see rows.py -> ms
+    "outbox": "outbox",  # stream: messages to other partitions
+    # an instance
+    "instance": "instance:{}",  # hash: its row, see rows.py
+    "inbox": "inbox:{}",  # list: stored events that no turn has consumed
+    "requests": "requests:{}",  # zset: the last 1,000 request ids
+    "children": "children:{}",  # hash: open child -> packed link
+    "runs": "runs:{}",  # list: earlier runs of it whose history may still be there
+    "query": "query:{}",  # string: a question's answer, for a minute
+    # a run
+    "history": "history:{}",  # list: stored events
+    "outstanding": "outstanding:{}",  # hash: what the run waits for, see rows.py
+    "attempts": "attempts:{}",  # hash: what outlives an attempt of an activity, see rows.py
+    "answers": "answers:{}",  # hash: update -> "1" or "0" and the payload
+    # indexes: zsets of instance ids, scored by creation order unless said otherwise
+    "created": "created",
+    "closed": "closed",  # scored by closing order
+    "ids": "ids",  # all scores 0: by id
+    "status": "status:{}",
+    "workflow": "workflow:{}",
+    "queue": "queue:{}",
+    "parent": "parent:{}",
+    "attribute": "attribute:{}",  # "<name>=<JSON value>"
+    # pub/sub
+    "changed": "changed:{}",  # channel of an instance: something a waiter may care for
+}
+
+
+def prefix(hub: str, partition: int) -> str:
+    """What every key of a partition begins with."""
+    return f"rqflow:{{{hub}.{partition}}}:"
+
+
+def key(hub: str, partition: int, name: str, argument: str = "") -> str:
+    """A key by its name in TEMPLATES."""
+    return prefix(hub, partition) + TEMPLATES[name].format(argument)
+
+
+def suffix(name: str, argument: str = "") -> str:
+    """A key without its partition's prefix: how tokens and entries name streams."""
+    return TEMPLATES[name].format(argument)
+
+
+def lua_functions(source: str) -> str:
+    """Lua that defines `prefix`, `partition`, `group` and those functions of `key` that `source` uses."""
+    lines = [
+        f"local prefix = string.sub(KEYS[1], 1, -{len(TEMPLATES['meta']) + 1})",
+        "local partition = tonumber(string.match(prefix, '%.(%d+)}:$'))",
+        f"local group = '{GROUP}'",
+        "local key = {}",
+    ]
+    for name, template in TEMPLATES.items():
+        if f"key.{name}(" not in source:
+            continue
+        if template.endswith("{}"):
+            lines.append(f"function key.{name}(of) return prefix .. '{template[:-2]}' .. of end")
+        else:
+            lines.append(f"function key.{name}() return prefix .. '{template}' end")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,83 @@
+"""Rows: every field of the hashes in Redis, how it is written, and how the indexes and due members are laid out.
+
+Numbers are decimal text. "Packed" is cmsgpack, written and read by scripts only. A missing field is empty.
+
+due members (zset `due`, score = when, in ms): `<kind> <number> <run> <instance>`, separated by one space; the
+instance id is the rest and may hold spaces, run ids never do. Kinds, and what the number is:
+    timer n      the timer of command n
+    retry n      the next attempt of activity n
+    queued n     activity n has waited in its queue too long (schedule to start)
+    total n      activity n has taken too long in all (schedule to close)
+    start 0      a delayed start
+    wait 0       a workflow task that was given back with a delay
+    deadline 0   the run's time limit
+    retention 0  the end of everything of a closed instance
+
+outstanding (hash of a run, fields `<letter>:<command>`):
+    a:n  packed [state "queued" or "backoff", entry id or "", attempt, losses, schedule_to_start ms or -1,
+         1 if a `total` member is due else 0, queue, name]
+    t:n  when the timer is due, in ms
+    c:n  the child's id: its end is awaited
+    s:n  a signal or a cancel on its way to another partition
+attempts (hash of a run): h:n details of the last heartbeat · l:n last failure · f:n packed entry fields of a
+    backing-off activity
+stream entries: fields in the order of ENTRY below, the first is `kind`
+tokens: a workflow or query task's is `<entry id>@<stream key without prefix>`, an activity's `<entry id>@<n>@<run>`
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+INSTANCE: Final = (
+    "run",
+    "workflow",
+    "queue",
+    "status",
+    "created_ms",
+    "order",  # creation order, unique in the partition: score in the indexes
+    "start_ms",  # of a delayed start
+    "deadline_ms",
+    "timeout_ms",  # the run's time limit, from which each run's deadline is made
+    "retention_ms",
+    "closed_ms",
+    "closed_order",
+    "parent",
+    "parent_run",
+    "parent_command",
+    "parent_partition",
+    "custom",  # custom status, a payload
+    "attributes",  # packed map: name -> JSON text of the value
+    "reason",
+    "cancel_requested",  # "1"
+    "runs",
+    "length",  # events in the current run's history
+    "bytes",  # and their size
+    "task",  # "", its token (queued or leased: see the stream's pending list), or "waiting"
+    "sticky",  # the worker that keeps the executor
+    "losses",  # how often the current turn was lost with its worker
+    "build",  # of the worker that committed last
+    "stalled_build",
+    "priority",
+    "lane",
+    "result",  # payload of the end
+)
+"""Fields of the hash `instance:<id>`."""
+
+ENTRY: Final = {
+    "task": ("instance",),  # a workflow task
+    "query": ("instance", "query", "name", "payload", "expires_ms"),
+    "wake": (),  # something was put in front of `due`: look at the time again
+    "cancel": ("token",),  # a cancel notice, on a worker's stream
+    "activity": (
+        "instance", "run", "id", "name", "payload", "attempt", "losses", "options", "scheduled_ms",
+        "workflow", "priority", "lane",
+    ),
+}  # fmt: skip
+"""Fields of a stream entry after `kind`."""
+
+EVENT: Final = ("at_ms", "type", "instance", "run", "workflow", "name", "payload")
+"""Fields of an entry of the stream `events`."""
+
+WORKER: Final = ("record", "stats", "registered_ms", "build")
+"""Fields of `worker-info:<worker>`; record is the WorkerRecord as JSON (see workers.py)."""

@@ -1,0 +1,146 @@
+"""Scripts: the Lua files, read by their headers: parameters become named locals, shared parts are put in front.
+
+A script is `lua/<name>.lua`. Its header is a contract:
+
+    -- start: what it does in one step.
+    -- ARGV  instance  string           what it is
+    --       names     list             any number of strings
+    --       commands  rows(kind,id)    any number of tables with these fields, all strings
+    -- Returns what.
+    -- @include inbox
+
+Types: string, int, list, rows(…). KEYS is always the one key `meta` of the partition. A part is
+`lua/parts/<name>.lua`; it fills a table of its own name (`function inbox.push(…)`), and may include others:
+all tables are declared before all bodies, so parts may call each other both ways.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, TypeAlias
+
+from rqflow.backend.redis.keys import lua_functions
+
+Argument: TypeAlias = bytes | str | int
+
+_PARAMETER: Final = re.compile(r"^-- (?:ARGV )?\s+(\w+)\s+(string|int|list|rows\(([\w,]+)\))(?:\s|$)")
+_INCLUDE: Final = re.compile(r"^-- @include (\w+)\s*$", re.MULTILINE)
+_LUA: Final = files("rqflow.backend.redis") / "lua"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One line of a header's ARGV."""
+
+    name: str
+    type: str
+    fields: tuple[str, ...] = ()
+    """Of rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script, ready to be sent."""
+
+    name: str
+    source: str
+    sha: str
+    parameters: tuple[Parameter, ...]
+
+    def pack(self, **arguments: Any) -> list[Argument]:
+        """The arguments in the header's order. Raises TypeError where the names are not the header's."""
+        packed: list[Argument] = []
+        for parameter in self.parameters:
+            try:
+                value = arguments.pop(parameter.name)
+            except KeyError:
+                raise TypeError(f"{self.name}.lua needs {parameter.name}") from None
+            if parameter.type == "list":
+                packed.append(len(value))
+                packed += value
+            elif parameter.type == "rows":
+                packed.append(len(value))
+                for row in value:
+                    _check_width(self.name, parameter, row)
+                    packed += row
+            else:
+                packed.append(value)
+        if arguments:
+            raise TypeError(f"{self.name}.lua does not take {', '.join(arguments)}")
+        return packed
+
+
+def _check_width(script: str, parameter: Parameter, row: Sequence[Argument]) -> None:
+    if len(row) != len(parameter.fields):
+        raise TypeError(f"{script}.lua: a row of {parameter.name} has {len(row)} fields, not {len(parameter.fields)}")
+
+
+@cache
+def load(name: str) -> Script:
+    """The script of this name, with its parts and its prologue."""
+    body = (_LUA / f"{name}.lua").read_text(encoding="utf-8")
+    parameters = tuple(_parameters(body))
+    parts = _parts(body)
+    bodies = "".join(parts.values())
+    tables = f"local {', '.join(parts)} = {', '.join('{}' for _ in parts)}\n" if parts else ""
+    source = lua_functions(bodies + body) + tables + bodies + _prologue(parameters) + body
+    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    return Script(name=name, source=source, sha=sha, parameters=parameters)
+
+
+def _parameters(body: str) -> Iterable[Parameter]:
+    for line in body.splitlines():
+        if not line.startswith("--"):
+            return
+        found = _PARAMETER.match(line)
+        if found:
+            name, type, fields = found.groups()
+            yield Parameter(name, "rows", tuple(fields.split(","))) if fields else Parameter(name, type)
+
+
+def _parts(body: str) -> dict[str, str]:
+    """The parts that `body` includes, and those that they include, each once."""
+    found: dict[str, str] = {}
+    wanted = _INCLUDE.findall(body)
+    while wanted:
+        name = wanted.pop(0)
+        if name not in found:
+            found[name] = (_LUA / "parts" / f"{name}.lua").read_text(encoding="utf-8")
+            wanted += _INCLUDE.findall(found[name])
+    return found
+
+
+def _prologue(parameters: Sequence[Parameter]) -> str:
+    """Lua that turns ARGV into locals named as in the header."""
+    lines = []
+    moving = False
+    for place, parameter in enumerate(parameters, 1):
+        at = "argument" if moving else str(place)
+        if parameter.type in ("list", "rows") and not moving:
+            lines.append(f"local argument = {place}")
+            at, moving = "argument", True
+        match parameter.type:
+            case "string":
+                lines.append(f"local {parameter.name} = ARGV[{at}]")
+            case "int":
+                lines.append(f"local {parameter.name} = tonumber(ARGV[{at}])")
+            case "list":
+                lines.append(f"local {parameter.name} = {{}}")
+                lines.append(f"for i = 1, tonumber(ARGV[{at}]) do {parameter.name}[i] = ARGV[argument + i] end")
+                lines.append(f"argument = argument + #{parameter.name}")
+            case _:
+                width = len(parameter.fields)
+                cells = ", ".join(f"{field} = ARGV[argument + {n}]" for n, field in enumerate(parameter.fields, 1))
+                lines.append(f"local {parameter.name} = {{}}")
+                lines.append(
+                    f"for i = 1, tonumber(ARGV[argument]) do {parameter.name}[i] = {{ {cells} }} "
+                    f"argument = argument + {width} end"
+                )
+        if moving:
+            lines.append("argument = argument + 1")
+    return "\n".join(lines) + "\n"

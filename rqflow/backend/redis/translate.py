@@ -1,0 +1,19 @@
+"""Translate: from a call to the command that carries it out on Redis."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from rqflow.backend.calls.call import Call
+from rqflow.backend.redis import reads, writes
+from rqflow.backend.redis.commands import Command, Place
+from rqflow.errors import RqflowError
+
+R = TypeVar("R")
+
+_TRANSLATORS = {**reads.TRANSLATORS, **writes.TRANSLATORS}
+
+
+def translate(call: Call[R], place: Place) -> Command[R] | RqflowError:
+    """The command of a call, or the error of one that cannot be sent (a value past a limit, say)."""
+    return _TRANSLATORS[type(call)](call, place)
