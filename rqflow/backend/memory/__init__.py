@@ -1,0 +1,1 @@
+"""Memory: a whole store in one process: the readable twin of the Redis scripts, for tests and small tools."""

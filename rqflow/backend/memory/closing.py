@@ -1,0 +1,146 @@
+"""Closing: how a run ends, by its own decision or from outside, and how the next run goes on."""
+
+from __future__ import annotations
+
+from rqflow.backend.memory.activities import forget_activity
+from rqflow.backend.memory.agenda import Item
+from rqflow.backend.memory.failures import encoded_failure
+from rqflow.backend.memory.letters import AnswerLetter, NewsLetter, TerminateLetter
+from rqflow.backend.memory.news import drop_task, queue_task
+from rqflow.backend.memory.partition import Partition
+from rqflow.backend.memory.rows import History, Row, WaitingActivity, WaitingChild, WaitingTimer
+from rqflow.core.commands import Close, Continue
+from rqflow.core.events import (
+    CancelRequested,
+    ChildCompleted,
+    ChildFailed,
+    Event,
+    ParentLink,
+    Payload,
+    WorkflowCanceled,
+    WorkflowCompleted,
+    WorkflowFailed,
+    WorkflowTerminated,
+    WorkflowTimedOut,
+)
+from rqflow.core.wire import INSTANCE_SCOPE, encode, split_stored, stored
+
+
+def close_by_decision(partition: Partition, row: Row, close: Close) -> None:
+    """End a run as its code has decided; the End event is in the history already."""
+    match close:
+        case WorkflowCompleted(payload=payload):
+            end_instance(partition, row, "complete", payload)
+        case WorkflowFailed(payload=payload):
+            end_instance(partition, row, "fail", payload)
+        case WorkflowCanceled(payload=payload):
+            end_instance(partition, row, "end_canceled", payload)
+        case Continue():
+            continue_as_new(partition, row, close)
+
+
+def terminate(partition: Partition, row: Row, *, reason: str, recursive: bool) -> None:
+    """End an instance from outside. Whoever holds its task has lost it."""
+    drop_task(partition, row)
+    row.reason = reason
+    _append_end(partition, row, WorkflowTerminated(reason=reason))
+    failure = encoded_failure("rqflow.errors.WorkflowTerminated", reason, "terminated")
+    end_instance(partition, row, "terminate", failure, recursive=recursive)
+
+
+def time_out(partition: Partition, row: Row) -> None:
+    """End a run that passed its deadline."""
+    drop_task(partition, row)
+    _append_end(partition, row, WorkflowTimedOut())
+    failure = encoded_failure("rqflow.errors.WorkflowTimedOut", "the run passed its time limit", "timeout")
+    end_instance(partition, row, "time_out", failure)
+
+
+def _append_end(partition: Partition, row: Row, end: Event) -> None:
+    row.history.append(stored(partition.now_ms, "r", encode(end)))
+
+
+def end_instance(partition: Partition, row: Row, trigger: str, payload: Payload, *, recursive: bool = False) -> None:
+    """Close an instance: keep its result, drop what it waits for, tell its parent, keep it for its retention."""
+    row.result = payload
+    row.closed_at_ms = partition.now_ms
+    partition.move(row, trigger)
+    row.inbox = []
+    row.sticky = ""
+    _stop_waiting(partition, row, recursive=recursive)
+    partition.agenda.drop(Item("start", row.instance, row.run))
+    partition.agenda.drop(Item("deadline", row.instance, row.run))
+    partition.agenda.put(Item("retention", row.instance, row.run), partition.now_ms + row.retention_ms)
+    if row.parent is not None:
+        _tell_parent(partition, row, row.parent)
+
+
+def _stop_waiting(partition: Partition, row: Row, *, recursive: bool) -> None:
+    """Drop all that a run waits for; its children go their ways by their policies, or all end with it."""
+    for id, waiting in row.waiting.items():
+        link = ParentLink(instance=row.instance, run=row.run, command=id)
+        match waiting:
+            case WaitingActivity():
+                forget_activity(partition, row, id, waiting)
+            case WaitingTimer():
+                partition.agenda.drop(Item("timer", row.instance, row.run, id))
+            case WaitingChild(instance=child, parent_close=policy):
+                reason = f"its parent {row.instance} has ended"
+                if recursive or policy == "terminate":
+                    partition.post(TerminateLetter(to=child, only_child_of=link, reason=reason, recursive=recursive))
+                elif policy == "cancel":
+                    body = encode(CancelRequested(reason=reason))
+                    partition.post(NewsLetter(to=child, cancel=True, sender=None, only_child_of=link, body=body))
+            case _:
+                """A signal on its way arrives all the same; nobody waits for the answer."""
+    row.waiting = {}
+
+
+def _tell_parent(partition: Partition, row: Row, parent: ParentLink) -> None:
+    id = parent.command
+    payload = row.result
+    if row.status == "completed":
+        body = encode(ChildCompleted(id=id, payload=payload))
+    else:
+        if not payload:
+            payload = encoded_failure("rqflow.errors.WorkflowCanceled", "the child was canceled", "canceled")
+        body = encode(ChildFailed(id=id, payload=payload))
+    partition.post(AnswerLetter(to=parent.instance, run=parent.run, id=id, last=True, body=body))
+
+
+def continue_as_new(partition: Partition, row: Row, close: Continue) -> None:
+    """Go on with a new run: the carried news first, then those for the instance that no turn has seen (P8)."""
+    started = close.started
+    _stop_waiting(partition, row, recursive=False)
+    partition.agenda.drop(Item("deadline", row.instance, row.run))
+    partition.keep_history(row)
+    kept = [event for event in row.inbox if split_stored(event)[1] == INSTANCE_SCOPE]
+    carried = [stored(partition.now_ms, INSTANCE_SCOPE, encode(event)) for event in close.carried]
+    row.inbox = [stored(partition.now_ms, "r", encode(started)), *carried, *kept]
+    row.history = History()
+    row.run = started.run
+    row.runs += 1
+    row.workflow = started.workflow
+    row.queue = started.queue
+    row.timeout_ms = started.timeout_ms
+    set_deadline(partition, row, partition.now_ms)
+    partition.move(row, "continue")
+    partition.tell(row, "continued")
+    queue_task(partition, row)
+
+
+def set_deadline(partition: Partition, row: Row, begins_at_ms: int) -> None:
+    """Have the run end when its time limit has passed."""
+    row.deadline_ms = None if row.timeout_ms is None else begins_at_ms + row.timeout_ms
+    if row.deadline_ms is not None:
+        partition.agenda.put(Item("deadline", row.instance, row.run), row.deadline_ms)
+
+
+def remove(partition: Partition, row: Row) -> None:
+    """Forget a closed instance with all that was kept of it."""
+    partition.agenda.drop(Item("retention", row.instance, row.run))
+    partition.rows.remove(row)
+    for instance, run in [key for key in partition.histories if key[0] == row.instance]:
+        del partition.histories[instance, run]
+        partition.expiring.drop(Item("history", instance, run))
+    partition.changed.add(row.instance)

@@ -1,0 +1,158 @@
+"""Starting: how an instance comes to be, at once or at its time, from a client or as a child."""
+
+from __future__ import annotations
+
+from rqflow.backend.calls.instances import Start, Started
+from rqflow.backend.memory.agenda import Item
+from rqflow.backend.memory.closing import set_deadline, terminate
+from rqflow.backend.memory.failures import encoded_failure
+from rqflow.backend.memory.letters import AnswerLetter, StartLetter
+from rqflow.backend.memory.limits import check_start
+from rqflow.backend.memory.news import add_news, check_inbox, queue_task
+from rqflow.backend.memory.partition import Partition, ms_of, span_ms
+from rqflow.backend.memory.rows import Row
+from rqflow.backend.memory.streams import Ticket, workflows_of
+from rqflow.core.events import ChildFailed, ChildStarted
+from rqflow.core.states import CLOSED
+from rqflow.core.wire import RUN_SCOPE, encode, split_stored, stored
+from rqflow.errors import InstanceExists
+
+
+def start(partition: Partition, call: Start) -> Started:
+    """Start an instance, by the id policies."""
+    check_start(call, partition.limits)
+    existing = partition.rows.by_id.get(call.instance)
+    if existing is not None and call.run in existing.requests:
+        created = existing.requests[call.run]
+        return Started(instance=call.instance, run=existing.run, created=created)
+    if existing is not None and existing.status not in CLOSED and call.on_conflict == "use_existing":
+        if call.signal:
+            check_inbox(partition, existing)
+        _signal_too(partition, existing, call)
+        existing.remember(call.run)
+        return Started(instance=call.instance, run=existing.run, created=False)
+    if existing is not None:
+        _make_room(partition, existing, call)
+    row = _create(partition, call, existing)
+    _signal_too(partition, row, call)
+    return Started(instance=call.instance, run=row.run, created=True)
+
+
+def _make_room(partition: Partition, existing: Row, call: Start) -> None:
+    """Let go of the instance that has the id, or refuse. Raises InstanceExists."""
+    if existing.status not in CLOSED:
+        if call.on_conflict == "fail":
+            raise InstanceExists(call.instance, existing.status)
+        terminate(partition, existing, reason="another start with this id replaced it", recursive=False)
+    elif call.on_reuse == "reject" or (call.on_reuse == "allow_failed" and existing.status == "completed"):
+        raise InstanceExists(call.instance, existing.status)
+    _replace(partition, existing)
+
+
+def _replace(partition: Partition, old: Row) -> None:
+    """Forget a closed instance, whose id another takes; its histories stay for their retention."""
+    partition.agenda.drop(Item("retention", old.instance, old.run))
+    partition.keep_history(old)
+    partition.rows.remove(old)
+
+
+def _create(partition: Partition, call: Start, before: Row | None) -> Row:
+    now_ms = partition.now_ms
+    start_at_ms = now_ms + span_ms(call.delay) if call.at is None else ms_of(call.at)
+    row = Row(
+        instance=call.instance,
+        run=call.run,
+        workflow=call.workflow,
+        queue=call.queue,
+        status="pending",
+        order=partition.rows.next_order(),
+        created_at_ms=now_ms,
+        start_at_ms=start_at_ms if start_at_ms > now_ms else None,
+        retention_ms=span_ms(call.retention),
+        attributes=dict(call.attributes),
+        custom_status=call.status,
+        priority=call.priority,
+        lane=call.lane,
+        timeout_ms=None if call.timeout is None else span_ms(call.timeout),
+    )
+    if before is not None:
+        row.requests = before.requests
+    row.remember(call.run, created=True)
+    _enter(partition, row, call.started)
+    return row
+
+
+def _enter(partition: Partition, row: Row, started: bytes) -> None:
+    """List a new instance, and let it begin now or at its time."""
+    partition.rows.add(row)
+    partition.changed.add(row.instance)
+    row.inbox = [stored(partition.now_ms, "r", started)]
+    if row.start_at_ms is None:
+        begin(partition, row)
+        return
+    partition.tell(row, "pending")
+    _wake_for(partition, row, row.start_at_ms)
+    partition.agenda.put(Item("start", row.instance, row.run), row.start_at_ms)
+
+
+def begin(partition: Partition, row: Row, trigger: str = "begin") -> None:
+    """Let an instance run that never did: its first event is of now, whenever it was asked for."""
+    row.inbox[0] = stored(partition.now_ms, RUN_SCOPE, split_stored(row.inbox[0])[2])
+    partition.agenda.drop(Item("start", row.instance, row.run))
+    row.begun = True
+    set_deadline(partition, row, partition.now_ms)
+    partition.move(row, trigger)
+    partition.tell(row, "started")
+    queue_task(partition, row)
+
+
+def _wake_for(partition: Partition, row: Row, at_ms: int) -> None:
+    """Wake a worker that sleeps until a later time than this: one entry of a stream is enough for all."""
+    next_ms = partition.agenda.next_ms()
+    stream = workflows_of(row.queue)
+    if (next_ms is None or at_ms < next_ms) and not partition.streams.queued.get(stream):
+        partition.streams.put(stream, Ticket(kind="wake"), partition.now_ms)
+
+
+def _signal_too(partition: Partition, row: Row, call: Start) -> None:
+    """Deliver the signal of a signal-with-start, once."""
+    if not call.signal or (call.signal_request and call.signal_request in row.requests):
+        return
+    if call.signal_request:
+        row.remember(call.signal_request)
+    add_news(partition, row, call.signal, "i")
+
+
+def start_child(partition: Partition, letter: StartLetter) -> None:
+    """Start the child that a parent asked for, or tell the parent why not."""
+    existing = partition.rows.by_id.get(letter.to)
+    parent = letter.parent
+    if existing is not None and existing.status not in CLOSED:
+        failure = encoded_failure(
+            "rqflow.errors.InstanceExists", f"instance {letter.to!r} exists already and is {existing.status}", "error"
+        )
+        body = encode(ChildFailed(id=parent.command, payload=failure))
+        partition.post(AnswerLetter(to=parent.instance, run=parent.run, id=parent.command, last=True, body=body))
+        return
+    if existing is not None:
+        _replace(partition, existing)
+    row = Row(
+        instance=letter.to,
+        run=letter.run,
+        workflow=letter.workflow,
+        queue=letter.queue,
+        status="pending",
+        order=partition.rows.next_order(),
+        created_at_ms=partition.now_ms,
+        retention_ms=letter.retention_ms,
+        attributes=dict(letter.attributes),
+        custom_status=b"",
+        priority=letter.priority,
+        lane=letter.lane,
+        timeout_ms=letter.timeout_ms,
+        parent=parent,
+    )
+    _enter(partition, row, letter.body)
+    if letter.tell_start:
+        body = encode(ChildStarted(id=parent.command, run=row.run))
+        partition.post(AnswerLetter(to=parent.instance, run=parent.run, id=parent.command, last=False, body=body))
