@@ -8,7 +8,7 @@ from rqflow.backend.memory.failures import encoded_failure
 from rqflow.backend.memory.letters import AnswerLetter, NewsLetter, TerminateLetter
 from rqflow.backend.memory.news import drop_task, queue_task
 from rqflow.backend.memory.partition import Partition
-from rqflow.backend.memory.rows import History, Row, WaitingActivity, WaitingChild, WaitingTimer
+from rqflow.backend.memory.rows import History, Row, WaitingActivity, WaitingTimer
 from rqflow.core.commands import Close, Continue
 from rqflow.core.events import (
     CancelRequested,
@@ -67,7 +67,8 @@ def end_instance(partition: Partition, row: Row, trigger: str, payload: Payload,
     partition.move(row, trigger)
     row.inbox = []
     row.sticky = ""
-    _stop_waiting(partition, row, recursive=recursive)
+    _stop_waiting(partition, row)
+    _part_from_children(partition, row, recursive=recursive)
     partition.agenda.drop(Item("start", row.instance, row.run))
     partition.agenda.drop(Item("deadline", row.instance, row.run))
     partition.agenda.put(Item("retention", row.instance, row.run), partition.now_ms + row.retention_ms)
@@ -75,25 +76,27 @@ def end_instance(partition: Partition, row: Row, trigger: str, payload: Payload,
         _tell_parent(partition, row, row.parent)
 
 
-def _stop_waiting(partition: Partition, row: Row, *, recursive: bool) -> None:
-    """Drop all that a run waits for; its children go their ways by their policies, or all end with it."""
+def _stop_waiting(partition: Partition, row: Row) -> None:
+    """Drop all that a run waits for. A signal on its way arrives all the same; nobody waits for the answer."""
     for id, waiting in row.waiting.items():
-        link = ParentLink(instance=row.instance, run=row.run, command=id)
-        match waiting:
-            case WaitingActivity():
-                forget_activity(partition, row, id, waiting)
-            case WaitingTimer():
-                partition.agenda.drop(Item("timer", row.instance, row.run, id))
-            case WaitingChild(instance=child, parent_close=policy):
-                reason = f"its parent {row.instance} has ended"
-                if recursive or policy == "terminate":
-                    partition.post(TerminateLetter(to=child, only_child_of=link, reason=reason, recursive=recursive))
-                elif policy == "cancel":
-                    body = encode(CancelRequested(reason=reason))
-                    partition.post(NewsLetter(to=child, cancel=True, sender=None, only_child_of=link, body=body))
-            case _:
-                """A signal on its way arrives all the same; nobody waits for the answer."""
+        if isinstance(waiting, WaitingActivity):
+            forget_activity(partition, row, id, waiting)
+        elif isinstance(waiting, WaitingTimer):
+            partition.agenda.drop(Item("timer", row.instance, row.run, id))
     row.waiting = {}
+
+
+def _part_from_children(partition: Partition, row: Row, *, recursive: bool) -> None:
+    """Open children go their ways by their policies, or all end with their parent."""
+    reason = f"its parent {row.instance} ended: {row.status}"
+    for first_run, child in row.children.items():
+        if recursive or child.parent_close == "terminate":
+            letter = TerminateLetter(to=child.instance, first_run=first_run, reason=reason, recursive=recursive)
+            partition.post(letter)
+        elif child.parent_close == "cancel":
+            body = encode(CancelRequested(reason=reason))
+            partition.post(NewsLetter(to=child.instance, cancel=True, sender=None, first_run=first_run, body=body))
+    row.children = {}
 
 
 def _tell_parent(partition: Partition, row: Row, parent: ParentLink) -> None:
@@ -105,13 +108,13 @@ def _tell_parent(partition: Partition, row: Row, parent: ParentLink) -> None:
         if not payload:
             payload = encoded_failure("rqflow.errors.WorkflowCanceled", "the child was canceled", "canceled")
         body = encode(ChildFailed(id=id, payload=payload))
-    partition.post(AnswerLetter(to=parent.instance, run=parent.run, id=id, last=True, body=body))
+    partition.post(AnswerLetter(to=parent.instance, run=parent.run, id=id, last=True, child=row.first_run, body=body))
 
 
 def continue_as_new(partition: Partition, row: Row, close: Continue) -> None:
     """Go on with a new run: the carried news first, then those for the instance that no turn has seen (P8)."""
     started = close.started
-    _stop_waiting(partition, row, recursive=False)
+    _stop_waiting(partition, row)
     partition.agenda.drop(Item("deadline", row.instance, row.run))
     partition.keep_history(row)
     kept = [event for event in row.inbox if split_stored(event)[1] == INSTANCE_SCOPE]

@@ -9,7 +9,7 @@ from rqflow.backend.memory.activities import forget_activity, schedule_activity
 from rqflow.backend.memory.agenda import Item
 from rqflow.backend.memory.letters import NewsLetter, StartLetter
 from rqflow.backend.memory.partition import Partition, span_ms
-from rqflow.backend.memory.rows import Row, WaitingActivity, WaitingChild, WaitingDelivery, WaitingTimer
+from rqflow.backend.memory.rows import OpenChild, Row, WaitingActivity, WaitingChild, WaitingDelivery, WaitingTimer
 from rqflow.core.commands import (
     AnswerUpdate,
     CancelActivity,
@@ -72,7 +72,8 @@ def carry_out(partition: Partition, row: Row, command: Command) -> None:
 def _start_child(partition: Partition, row: Row, command: StartChild) -> None:
     options = command.options
     link = ParentLink(instance=row.instance, run=row.run, command=command.id)
-    row.waiting[command.id] = WaitingChild(instance=command.instance, parent_close=options.parent_close)
+    row.waiting[command.id] = WaitingChild(instance=command.instance)
+    row.children[command.run] = OpenChild(instance=command.instance, parent_close=options.parent_close)
     partition.post(
         StartLetter(
             to=command.instance,
@@ -103,7 +104,6 @@ def _send(partition: Partition, row: Row, command: SendSignal | SendCancel) -> N
             to=command.instance,
             cancel=isinstance(command, SendCancel),
             sender=ParentLink(instance=row.instance, run=row.run, command=command.id),
-            only_child_of=None,
             body=body,
         )
     )

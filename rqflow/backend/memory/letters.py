@@ -38,6 +38,8 @@ class AnswerLetter:
     id: int
     last: bool
     """Nothing more will be told of this command."""
+    child: str = ""
+    """First run of the child that this is about, if it is about one."""
     body: bytes
     """The encoded news."""
 
@@ -49,8 +51,8 @@ class NewsLetter:
     to: str
     cancel: bool
     sender: ParentLink | None
-    only_child_of: ParentLink | None
-    """If given: only if it is still this command's child."""
+    first_run: str = ""
+    """If given: only if it is still the instance that began with this run."""
     body: bytes
 
 
@@ -59,7 +61,7 @@ class TerminateLetter:
     """End a child because its parent ended."""
 
     to: str
-    only_child_of: ParentLink
+    first_run: str
     reason: str
     recursive: bool
     body: bytes = b""
@@ -74,7 +76,7 @@ _KINDS: Final[dict[str, type[Any]]] = {
     "terminate": TerminateLetter,
 }
 _NAMES: Final = {cls: name for name, cls in _KINDS.items()}
-_LINKS: Final = frozenset({"parent", "sender", "only_child_of"})
+_LINKS: Final = frozenset({"parent", "sender"})
 
 
 def write_letter(letter: Letter) -> bytes:

@@ -12,7 +12,7 @@ from rqflow.backend.calls.instances import (
     ReadOutcome,
 )
 from rqflow.backend.memory.partition import Partition, moment
-from rqflow.backend.memory.rows import Row, WaitingActivity, WaitingChild, WaitingTimer
+from rqflow.backend.memory.rows import Row, WaitingActivity, WaitingTimer
 from rqflow.errors import RunNotFound
 
 
@@ -74,7 +74,7 @@ def description(partition: Partition, row: Row, *, whole: bool) -> Description:
             if isinstance(activity, WaitingActivity)
         ),
         timers=sum(isinstance(one, WaitingTimer) for one in waiting.values()),
-        children=tuple(one.instance for one in waiting.values() if isinstance(one, WaitingChild)),
+        children=tuple(child.instance for child in row.children.values()) if whole else (),
     )
 
 

@@ -35,15 +35,20 @@ def deliver_letter(partition: Partition, letter: Letter) -> None:
             _take_news(partition, letter)
         case TerminateLetter():
             row = partition.rows.by_id.get(letter.to)
-            if row is not None and row.status not in CLOSED and row.parent == letter.only_child_of:
+            if row is not None and row.status not in CLOSED and row.first_run == letter.first_run:
                 terminate(partition, row, reason=letter.reason, recursive=letter.recursive)
         case _:
             assert_never(letter)
 
 
 def _take_answer(partition: Partition, letter: AnswerLetter) -> None:
+    """News of a command, as long as its run still waits for them."""
     row = partition.rows.by_id.get(letter.to)
-    if row is None or row.run != letter.run or letter.id not in row.waiting:
+    if row is None:
+        return
+    if letter.last:
+        row.children.pop(letter.child, None)
+    if row.run != letter.run or letter.id not in row.waiting:
         return
     if letter.last:
         del row.waiting[letter.id]
@@ -52,11 +57,7 @@ def _take_answer(partition: Partition, letter: AnswerLetter) -> None:
 
 def _take_news(partition: Partition, letter: NewsLetter) -> None:
     row = partition.rows.by_id.get(letter.to)
-    if letter.only_child_of is not None:
-        if row is not None and row.status not in CLOSED and row.parent == letter.only_child_of:
-            put_news(partition, row, letter.body, cancel=letter.cancel)
-        return
-    found = row is not None and row.status not in CLOSED
+    found = row is not None and row.status not in CLOSED and letter.first_run in ("", row.first_run)
     if row is not None and found:
         put_news(partition, row, letter.body, cancel=letter.cancel)
     if letter.sender is not None:

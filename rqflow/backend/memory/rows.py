@@ -50,10 +50,9 @@ class WaitingTimer:
 
 @dataclass(slots=True, kw_only=True)
 class WaitingChild:
-    """A child whose end has not been told."""
+    """A child whose end this run awaits."""
 
     instance: str
-    parent_close: ParentClosePolicy
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +63,14 @@ class WaitingDelivery:
 
 
 Waiting: TypeAlias = WaitingActivity | WaitingTimer | WaitingChild | WaitingDelivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenChild:
+    """A child that has not ended. It may outlive the run that started it, by continue-as-new."""
+
+    instance: str
+    parent_close: ParentClosePolicy
 
 
 @dataclass(slots=True)
@@ -84,6 +91,8 @@ class Row:
 
     instance: str
     run: str
+    first_run: str
+    """By which its parent knows it, whatever runs follow."""
     workflow: str
     queue: str
     status: str
@@ -110,6 +119,8 @@ class Row:
     inbox: list[bytes] = field(default_factory=list)
     waiting: dict[int, Waiting] = field(default_factory=dict)
     """What the run waits for, by the number of its command."""
+    children: dict[str, OpenChild] = field(default_factory=dict)
+    """By their first runs."""
     answers: OrderedDict[str, Answer] = field(default_factory=OrderedDict)
     """Of updates."""
     requests: OrderedDict[str, bool] = field(default_factory=OrderedDict)

@@ -58,10 +58,11 @@ def _replace(partition: Partition, old: Row) -> None:
 
 def _create(partition: Partition, call: Start, before: Row | None) -> Row:
     now_ms = partition.now_ms
-    start_at_ms = now_ms + span_ms(call.delay) if call.at is None else ms_of(call.at)
+    start_at_ms = max(now_ms + span_ms(call.delay), 0 if call.at is None else ms_of(call.at))
     row = Row(
         instance=call.instance,
         run=call.run,
+        first_run=call.run,
         workflow=call.workflow,
         queue=call.queue,
         status="pending",
@@ -76,7 +77,7 @@ def _create(partition: Partition, call: Start, before: Row | None) -> Row:
         timeout_ms=None if call.timeout is None else span_ms(call.timeout),
     )
     if before is not None:
-        row.requests = before.requests
+        row.remember(before.first_run, created=True)
     row.remember(call.run, created=True)
     _enter(partition, row, call.started)
     return row
@@ -132,13 +133,14 @@ def start_child(partition: Partition, letter: StartLetter) -> None:
             "rqflow.errors.InstanceExists", f"instance {letter.to!r} exists already and is {existing.status}", "error"
         )
         body = encode(ChildFailed(id=parent.command, payload=failure))
-        partition.post(AnswerLetter(to=parent.instance, run=parent.run, id=parent.command, last=True, body=body))
+        _tell_parent(partition, letter, body, ended=True)
         return
     if existing is not None:
         _replace(partition, existing)
     row = Row(
         instance=letter.to,
         run=letter.run,
+        first_run=letter.run,
         workflow=letter.workflow,
         queue=letter.queue,
         status="pending",
@@ -155,4 +157,11 @@ def start_child(partition: Partition, letter: StartLetter) -> None:
     _enter(partition, row, letter.body)
     if letter.tell_start:
         body = encode(ChildStarted(id=parent.command, run=row.run))
-        partition.post(AnswerLetter(to=parent.instance, run=parent.run, id=parent.command, last=False, body=body))
+        _tell_parent(partition, letter, body, ended=False)
+
+
+def _tell_parent(partition: Partition, letter: StartLetter, body: bytes, *, ended: bool) -> None:
+    parent = letter.parent
+    partition.post(
+        AnswerLetter(to=parent.instance, run=parent.run, id=parent.command, last=ended, child=letter.run, body=body)
+    )
