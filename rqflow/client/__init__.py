@@ -1,0 +1,1 @@
+"""Client: ask for work, from blocking and from asynchronous code: start, steer, read, wait."""

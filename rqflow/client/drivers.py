@@ -1,0 +1,226 @@
+"""Drivers: they do what flows ask for, one with blocking calls, one with asyncio; all the client's I/O is here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import AsyncExitStack, ExitStack
+from typing import Any, TypeVar
+
+from rqflow.backend.opening import open_backend, open_sync_backend
+from rqflow.backend.protocol import Backend, SyncBackend
+from rqflow.client.flow import Connect, Emit, Facts, Flow, Listen, Send, Sleep, Stream, Wait
+from rqflow.client.options import ClientOptions
+from rqflow.errors import BadInput, RqflowError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CLOSED = "this client was closed; make a new one"
+
+
+class SyncDriver:
+    """Runs flows with blocking calls. Safe for threads, and for forks: a child opens connections of its own."""
+
+    def __init__(self, url: str, hub: str, backend: SyncBackend | None, options: ClientOptions) -> None:
+        self.options = options
+        self._url = url
+        self._hub = hub
+        self._backend = backend
+        self._owned = backend is None
+        self._closed = False
+        self._lock = threading.Lock()
+        self._parents: list[SyncBackend] = []
+        _FORKED.add(self)
+
+    def run(self, flow: Flow[R]) -> R:
+        """What a flow comes to."""
+        driving = self._drive(flow)
+        try:
+            next(driving)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        raise TypeError("a stream is iterated, not run")
+
+    def iterate(self, stream: Stream[T]) -> Iterator[T]:
+        """The values that a stream hands out. What it listens to ends with the iterator."""
+        yield from self._drive(stream)
+
+    def close(self) -> None:
+        """Close the connections that this client has opened. Waits under way in other threads end with an error."""
+        with self._lock:
+            self._closed = True
+            backend, self._backend = self._backend, None
+        if backend is not None and self._owned:
+            backend.close()
+
+    def after_fork(self) -> None:
+        """In a child process: forget the parent's connections, and a lock that a thread of the parent may hold."""
+        self._lock = threading.Lock()
+        if self._owned and self._backend is not None:
+            # Kept, not dropped: a finalizer must not speak on a socket that the parent uses.
+            self._parents.append(self._backend)
+            self._backend = None
+
+    def _drive(self, flow: Generator[Any, Any, R]) -> Generator[Any, None, R]:
+        with ExitStack() as watches:
+            watches.callback(flow.close)
+            go_on: Callable[[Any], Any] = flow.send
+            answer: Any = None
+            while True:
+                try:
+                    step = go_on(answer)
+                except StopIteration as end:
+                    result: R = end.value
+                    return result
+                go_on = flow.send
+                if isinstance(step, Emit):
+                    yield step.value
+                    answer = None
+                    continue
+                try:
+                    answer = self._perform(step, watches)
+                except RqflowError as error:
+                    go_on, answer = flow.throw, error
+
+    def _perform(self, step: Any, watches: ExitStack) -> Any:
+        match step:
+            case Send(calls=calls):
+                return self._open().send(calls)
+            case Connect():
+                backend = self._open()
+                return Facts(backend.hub, backend.limits)
+            case Listen(instance=instance):
+                return watches.enter_context(self._open().watch(instance))
+            case Wait(watch=watch, seconds=seconds):
+                return watch.wait(seconds)
+            case Sleep(seconds=seconds):
+                return time.sleep(seconds)
+            case _:
+                raise TypeError(f"no step of a flow: {step!r}")
+
+    def _open(self) -> SyncBackend:
+        backend = self._backend
+        if backend is not None:
+            return backend
+        with self._lock:
+            if self._closed:
+                raise BadInput(CLOSED)
+            if self._backend is None:
+                self._backend = open_sync_backend(self._url, self._hub)
+            return self._backend
+
+
+_FORKED: weakref.WeakSet[SyncDriver] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for driver in list(_FORKED):
+        driver.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class AsyncDriver:
+    """Runs flows in the running event loop. Thousands at a time share its connections."""
+
+    def __init__(self, url: str, hub: str, backend: Backend | None, options: ClientOptions) -> None:
+        self.options = options
+        self._url = url
+        self._hub = hub
+        self._backend = backend
+        self._owned = backend is None
+        self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = asyncio.Lock()
+
+    async def run(self, flow: Flow[R]) -> R:
+        """What a flow comes to."""
+        ended: list[R] = []
+        async for _ in self._drive(flow, ended.append):
+            raise TypeError("a stream is iterated, not run")
+        return ended[0]
+
+    async def iterate(self, stream: Stream[T]) -> AsyncIterator[T]:
+        """The values that a stream hands out. What it listens to ends with the iterator."""
+        driving = self._drive(stream, lambda _: None)
+        try:
+            async for value in driving:
+                yield value
+        finally:
+            await driving.aclose()
+
+    async def close(self) -> None:
+        """Close the connections that this client has opened. Waits under way in other tasks end with an error."""
+        self._closed = True
+        backend, self._backend = self._backend, None
+        if backend is not None and self._owned:
+            await backend.close()
+
+    async def _drive(self, flow: Generator[Any, Any, R], ended: Callable[[R], None]) -> AsyncGenerator[Any, None]:
+        async with AsyncExitStack() as watches:
+            watches.callback(flow.close)
+            go_on: Callable[[Any], Any] = flow.send
+            answer: Any = None
+            while True:
+                try:
+                    step = go_on(answer)
+                except StopIteration as end:
+                    ended(end.value)
+                    return
+                go_on = flow.send
+                if isinstance(step, Emit):
+                    yield step.value
+                    answer = None
+                    continue
+                try:
+                    answer = await self._perform(step, watches)
+                except RqflowError as error:
+                    go_on, answer = flow.throw, error
+
+    async def _perform(self, step: Any, watches: AsyncExitStack) -> Any:
+        match step:
+            case Send(calls=calls):
+                return await (await self._open()).send(calls)
+            case Connect():
+                backend = await self._open()
+                return Facts(backend.hub, backend.limits)
+            case Listen(instance=instance):
+                return await watches.enter_async_context((await self._open()).watch(instance))
+            case Wait(watch=watch, seconds=seconds):
+                return await watch.wait(seconds)
+            case Sleep(seconds=seconds):
+                return await asyncio.sleep(seconds)
+            case _:
+                raise TypeError(f"no step of a flow: {step!r}")
+
+    async def _open(self) -> Backend:
+        loop = asyncio.get_running_loop()
+        if self._backend is not None and (self._loop is loop or not self._owned):
+            return self._backend
+        self._enter(loop)
+        async with self._lock:
+            if self._closed:
+                raise BadInput(CLOSED)
+            if self._backend is None:
+                self._backend = await open_backend(self._url, self._hub)
+            return self._backend
+
+    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Connections belong to the loop they were opened in. A loop that has ended took them along (asyncio.run twice,
+        # a test for each loop): open anew. Two live loops would share one socket: refused.
+        if self._loop is loop:
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            raise BadInput("this AsyncClient is used in another event loop; make one client for each loop")
+        self._loop = loop
+        self._lock = asyncio.Lock()
+        if self._owned:
+            self._backend = None

@@ -1,0 +1,144 @@
+"""Verbs: flows made into methods, so that a client's and a handle's class is a list of what it can do.
+
+`signal = verb(steering.signal)` gives a class the method `signal(id, name, value)`, typed by the flow: blocking in one
+class, awaitable in the other. The methods of a handle leave out the id.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from rqflow.client.drivers import AsyncDriver, SyncDriver
+from rqflow.client.flow import Flow, Stream
+from rqflow.client.options import ClientOptions
+
+P = ParamSpec("P")
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class SyncPart(Protocol):
+    """A handle, as its verbs see it: an instance's id and the driver of its client."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def driver(self) -> SyncDriver: ...
+
+
+class AsyncPart(Protocol):
+    """The asynchronous twin of SyncPart."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def driver(self) -> AsyncDriver: ...
+
+
+def verb(flow: Callable[Concatenate[ClientOptions, P], Flow[T]]) -> Callable[Concatenate[SyncDriver, P], T]:
+    """A blocking method of a client."""
+
+    @wraps(flow)
+    def method(self: SyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.run(flow(self.options, *args, **kwargs))
+
+    return _shown(method, flow, 1)
+
+
+def stream_verb(
+    flow: Callable[Concatenate[ClientOptions, P], Stream[T]],
+) -> Callable[Concatenate[SyncDriver, P], Iterator[T]]:
+    """A method of a client that gives an iterator."""
+
+    @wraps(flow)
+    def method(self: SyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return self.iterate(flow(self.options, *args, **kwargs))
+
+    return _shown(method, flow, 1)
+
+
+def async_verb(
+    flow: Callable[Concatenate[ClientOptions, P], Flow[T]],
+) -> Callable[Concatenate[AsyncDriver, P], Awaitable[T]]:
+    """An awaitable method of a client."""
+
+    @wraps(flow)
+    async def method(self: AsyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.run(flow(self.options, *args, **kwargs))
+
+    return _shown(method, flow, 1)
+
+
+def async_stream_verb(
+    flow: Callable[Concatenate[ClientOptions, P], Stream[T]],
+) -> Callable[Concatenate[AsyncDriver, P], AsyncIterator[T]]:
+    """A method of a client that gives an asynchronous iterator."""
+
+    @wraps(flow)
+    def method(self: AsyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        return self.iterate(flow(self.options, *args, **kwargs))
+
+    return _shown(method, flow, 1)
+
+
+def handle_verb(
+    flow: Callable[Concatenate[ClientOptions, str, P], Flow[T]],
+) -> Callable[Concatenate[SyncPart, P], T]:
+    """A blocking method of a handle."""
+
+    @wraps(flow)
+    def method(self: SyncPart, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.driver.run(flow(self.driver.options, self.id, *args, **kwargs))
+
+    return _shown(method, flow, 2)
+
+
+def handle_stream_verb(
+    flow: Callable[Concatenate[ClientOptions, str, P], Stream[T]],
+) -> Callable[Concatenate[SyncPart, P], Iterator[T]]:
+    """A method of a handle that gives an iterator."""
+
+    @wraps(flow)
+    def method(self: SyncPart, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return self.driver.iterate(flow(self.driver.options, self.id, *args, **kwargs))
+
+    return _shown(method, flow, 2)
+
+
+def async_handle_verb(
+    flow: Callable[Concatenate[ClientOptions, str, P], Flow[T]],
+) -> Callable[Concatenate[AsyncPart, P], Awaitable[T]]:
+    """An awaitable method of a handle."""
+
+    @wraps(flow)
+    async def method(self: AsyncPart, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.driver.run(flow(self.driver.options, self.id, *args, **kwargs))
+
+    return _shown(method, flow, 2)
+
+
+def async_handle_stream_verb(
+    flow: Callable[Concatenate[ClientOptions, str, P], Stream[T]],
+) -> Callable[Concatenate[AsyncPart, P], AsyncIterator[T]]:
+    """A method of a handle that gives an asynchronous iterator."""
+
+    @wraps(flow)
+    def method(self: AsyncPart, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        return self.driver.iterate(flow(self.driver.options, self.id, *args, **kwargs))
+
+    return _shown(method, flow, 2)
+
+
+def _shown(method: F, flow: Callable[..., Any], left_out: int) -> F:
+    """The method with the signature that its callers see: without the parameters that it fills in."""
+    signature = inspect.signature(flow)
+    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    parameters = [itself, *list(signature.parameters.values())[left_out:]]
+    shown = signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
+    vars(method)["__signature__"] = shown
+    return method
