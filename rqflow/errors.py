@@ -18,7 +18,10 @@ RqflowError
 │   ├── ActivityFailed          after its last attempt
 │   │   └── ActivityTimedOut
 │   ├── ChildFailed
-│   └── QueryFailed · UpdateFailed
+│   ├── CompensationFailed      a saga could not take back all that it had done
+│   ├── SignalFailed · SideEffectFailed
+│   ├── QueryFailed · UpdateFailed
+│   └── RemoteError             an exception of another process, readable
 ├── ResultTimeout               the wait ended, the run goes on                          (also TimeoutError)
 ├── ReplayError                 a history cannot be followed by this code; the instance stalls
 │   ├── ReplayMismatch          the code asks for another command than the one recorded
@@ -203,6 +206,28 @@ class ActivityTimedOut(ActivityFailed):
 
 class ChildFailed(OutcomeError):
     """A child ended otherwise than by returning, or could not be started."""
+
+
+class SignalFailed(OutcomeError):
+    """A signal or a cancel request found no open instance."""
+
+
+class SideEffectFailed(OutcomeError):
+    """The function given to workflow.side_effect raised; replay raises this again, and does not call it again."""
+
+
+class RemoteError(OutcomeError):
+    """Stands in for an exception that was raised in another process: its type and text are the message."""
+
+
+class CompensationFailed(OutcomeError):
+    """A saga could not take back all that it had done; its cause is what the saga ended by."""
+
+    def __init__(self, step: str, error: BaseException, count: int) -> None:
+        more = f" ({count} compensations failed)" if count > 1 else ""
+        super().__init__(f"compensation {step} failed{more}: {type(error).__name__}: {error}")
+        self.step = step
+        self.error = error
 
 
 class QueryFailed(OutcomeError):

@@ -93,6 +93,8 @@ class RecordSideEffect:
     """Keep a value that was drawn outside."""
 
     id: int
+    failed: bool = False
+    """Drawing raised: `payload` is a Failure."""
     payload: Payload = b""
 
 
@@ -189,8 +191,8 @@ def record_of(command: Command) -> Record:
             return events.SignalSent(id=id, instance=instance, name=name, payload=payload)
         case SendCancel(id=id, instance=instance, reason=reason):
             return events.CancelSent(id=id, instance=instance, reason=reason)
-        case RecordSideEffect(id=id, payload=payload):
-            return events.SideEffectRecorded(id=id, payload=payload)
+        case RecordSideEffect(id=id, failed=failed, payload=payload):
+            return events.SideEffectRecorded(id=id, failed=failed, payload=payload)
         case SetStatus(id=id, payload=payload):
             return events.StatusSet(id=id, payload=payload)
         case SetAttributes(id=id, payload=payload):

@@ -206,6 +206,8 @@ class SideEffectRecorded:
     """Command `id` drew a value that replay must not draw again."""
 
     id: int
+    failed: bool = False
+    """Drawing raised: `payload` is a Failure."""
     payload: Payload = b""
 
 

@@ -1,0 +1,152 @@
+"""Ledger: a run's commands: numbered as the code gives them, held against the records, and waiting for their ends.
+
+P4 rests on it. A command belongs to the step in which it is given; one that is taken back in the same step was never
+given (it keeps its number, and no record tells of it). At the end of a step each remaining command is either held
+against the next record or, where the history has no more, becomes part of the decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
+
+from rqflow.core.commands import Command, record_of
+from rqflow.core.events import Payload, Record, SideEffectRecorded
+from rqflow.core.gate import Gate
+from rqflow.core.states import COMMAND, advance
+from rqflow.errors import CorruptEvent, LimitReached, ReplayMismatch
+
+W = TypeVar("W")
+
+MAX_COMMANDS_IN_STEP: Final = 50_000
+"""More would not fit into a history; code that asks in an endless loop without awaiting is stopped here."""
+
+_COMPARED: Final = ("id", "name", "workflow", "instance", "target", "update", "accepted")
+"""What must agree besides the kind. Payloads, durations and options may change under a running instance."""
+
+
+class Ledger:
+    """All commands of one run, from the asking to the end."""
+
+    __slots__ = ("_effects", "_next", "_records", "_step", "gate", "made", "number", "settled", "waiting")
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.number = 0
+        """Of the command given last."""
+        self.settled = 0
+        """Commands of the steps before this one: so many records the history has or will have."""
+        self.made: list[Command] = []
+        """Commands that no record of the history tells of: the decision's."""
+        self.waiting: dict[int, Any] = {}
+        """Command number → who is told of its end (see waiters.py)."""
+        self._step: dict[int, Command] = {}
+        self._records: list[Record] = []
+        self._next = 0
+        self._effects: dict[int, SideEffectRecorded] = {}
+
+    def next_id(self, what: str) -> int:
+        """The number of the command that is being given. Raises RunDropped, NotDeterministic, LimitReached."""
+        self.gate.check(what)
+        if len(self._step) >= MAX_COMMANDS_IN_STEP:
+            raise LimitReached(
+                "commands in one step of a workflow", MAX_COMMANDS_IN_STEP, "await some of them before asking for more"
+            )
+        self.number += 1
+        return self.number
+
+    def ask(self, command: Command, waiter: object | None = None) -> None:
+        """Give a command; `waiter` is told of its end."""
+        self._step[command.id] = command
+        if waiter is not None:
+            self.waiting[command.id] = waiter
+
+    def withdraw(self, id: int) -> bool:
+        """Stop waiting for a command. True if another command must now take it back, False if it was never given
+        (this step's) or has ended."""
+        if self.waiting.pop(id, None) is None:
+            return False
+        state = advance(COMMAND, "pending" if id in self._step else "committed", "cancel")
+        if state == "canceled":
+            del self._step[id]
+        return state == "cancel_requested"
+
+    def waiter(self, id: int, kind: type[W] | tuple[type[W], ...], what: str, *, ends: bool = True) -> W | None:
+        """Who is to be told that command `id` ended. None if nobody is: it ended before or was taken back.
+
+        Raises ReplayMismatch if the code has not given that command, CorruptEvent if it is of another kind.
+        """
+        found = self.waiting.get(id)
+        if found is None:
+            if 1 <= id <= self.number:
+                return None
+            raise ReplayMismatch(self.settled + 1, f"{what} of command {id}", f"only {self.number} commands so far")
+        if not isinstance(found, kind):
+            raise CorruptEvent(f"{what} names command {id}, which waits for something else")
+        if ends:
+            advance(COMMAND, "committed", "resolve")
+            del self.waiting[id]
+        return found
+
+    # ---- the history's side ------------------------------------------------------------------------------------
+
+    def load(self, records: list[Record]) -> None:
+        """Hold the coming commands against these. What an earlier batch brought has been used up."""
+        self._records = records
+        self._next = 0
+        self._effects = {record.id: record for record in records if isinstance(record, SideEffectRecorded)}
+
+    def recorded_effect(self, id: int) -> SideEffectRecorded | None:
+        """What the history has for this side effect."""
+        return self._effects.get(id)
+
+    def settle(self, *, replaying: bool) -> None:
+        """End a step. Raises ReplayMismatch where a command and its record differ."""
+        if not self._step:
+            return
+        for command in self._step.values():
+            self.settled += 1
+            if self._next < len(self._records):
+                record = self._records[self._next]
+                self._next += 1
+                if _key(record) != _key(asked := record_of(command)):
+                    raise ReplayMismatch(self.settled, describe(record), describe(asked))
+            elif replaying:
+                raise ReplayMismatch(self.settled, "no further command", describe(record_of(command)))
+            else:
+                self.made.append(command)
+        self._step = {}
+
+    def check_followed(self, records: int, asked: str) -> None:
+        """The code must have asked for the first `records` of the batch by now. Raises ReplayMismatch."""
+        if self._next < records:
+            raise ReplayMismatch(self.settled + 1, describe(self._records[self._next]), asked)
+
+    def take(self) -> tuple[Command, ...]:
+        """The commands of the decision; from now on they count as recorded."""
+        if not self.made:
+            return ()
+        made, self.made = tuple(self.made), []
+        return made
+
+    def forget(self) -> Iterable[Any]:
+        """Drop everything; gives those that waited."""
+        waiters, self.waiting = self.waiting, {}
+        self._step, self._records, self._effects = {}, [], {}
+        return waiters.values()
+
+
+def _key(record: Record) -> tuple[Any, ...]:
+    return type(record), *(getattr(record, name, None) for name in _COMPARED)
+
+
+def describe(record: Record) -> str:
+    """A record in one line for humans, without its payload."""
+    shown = [f"{name}={getattr(record, name)!r}" for name in _COMPARED[1:] if hasattr(record, name)]
+    return f"{type(record).__name__} #{record.id}" + (f" ({', '.join(shown)})" if shown else "")
+
+
+def payload_size(event: object) -> int:
+    """Bytes of user value in an event or command."""
+    payload: Payload = getattr(event, "payload", b"")
+    return len(payload)

@@ -1,0 +1,93 @@
+"""Stepping: one news event applied to a run, and its code run until it waits again or ends."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from rqflow.core.applying import apply
+from rqflow.core.closing import close_of_error, close_of_task, wish_to_continue
+from rqflow.core.commands import Close
+from rqflow.core.events import News, Payload, WorkflowStarted
+from rqflow.core.failure import clean
+from rqflow.core.live_run import LiveRun
+from rqflow.core.loop import Inside
+from rqflow.core.run import WorkflowDefinition
+from rqflow.errors import LimitReached
+
+MAX_WARNING: Final = 500
+"""Characters of an exception that a warning quotes."""
+
+
+def take_step(run: LiveRun, definition: WorkflowDefinition, event: News, limit: int) -> Close | None:
+    """Apply one event. How the run ended, None if it goes on. Raises ReplayError."""
+    if type(event) is WorkflowStarted and not run.news:
+        run.loop.call_soon(partial(_begin, run, definition, event.payload), context=run.context)
+    else:
+        apply(run, event)
+    run.news += 1
+    try:
+        _run_until_quiet(run, limit)
+    except LimitReached as error:
+        return close_of_error(run, error)
+    if run.mismatch is not None:
+        raise run.mismatch
+    if run.main is not None and run.main.done():
+        return close_of_task(run, run.main)
+    if run.begin_error is not None:
+        return close_of_error(run, run.begin_error)
+    return None
+
+
+def take_lost(run: LiveRun, *, last: bool) -> list[tuple[str, BaseException]]:
+    """What was raised in this step where nobody listens, each with the place it came from."""
+    if not last and not run.loop.errors and not run.loop.forgotten:
+        return []
+    lost: list[tuple[str, BaseException]] = [("a callback", error) for error in run.loop.errors]
+    run.loop.errors = []
+    for task in run.loop.take_forgotten(last=last):
+        error = task.exception()
+        if error is not None:
+            lost.append((f"task {task.get_name()!r}, which nobody awaited,", error))
+    return lost
+
+
+def close_of_lost(run: LiveRun, lost: list[tuple[str, BaseException]]) -> Close | None:
+    """Continue-as-new may be asked for in a signal handler or a task that nobody awaits, too."""
+    for _, error in lost:
+        if wish_to_continue(error) is not None:
+            return close_of_error(run, error)
+    return None
+
+
+def warning_of(run: LiveRun, where: str, error: BaseException) -> str:
+    """A lost exception in a line for humans."""
+    try:
+        said = str(error)
+    except Exception as broken:  # a user's __str__ may do anything
+        said = f"<its text cannot be had: {type(broken).__name__}>"
+    return clean(f"{run.started.workflow}: {where} raised {type(error).__name__}: {said[:MAX_WARNING]}")
+
+
+def _begin(run: LiveRun, definition: WorkflowDefinition, payload: Payload) -> None:
+    try:
+        coroutine = definition.begin(payload)
+    except Exception as error:
+        run.begin_error = error
+        run.loop.stopped = True
+        return
+    run.main = run.loop.create_task(coroutine, name="main", context=run.context)
+    run.main.add_done_callback(run.stop, context=run.context)
+
+
+def _run_until_quiet(run: LiveRun, limit: int) -> None:
+    loop = run.loop
+    left = limit - loop.run_until_quiet(limit)
+    while run.predicates and not loop.stopped:
+        with Inside(loop):
+            fired = run.fire_predicate()
+        if not fired:
+            break
+        left -= 1 + loop.run_until_quiet(left)
+    if not loop.stopped:
+        run.updates.refuse_unknown()
