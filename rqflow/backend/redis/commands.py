@@ -49,15 +49,29 @@ class Place:
     hub: HubInfo
     limits: Limits
 
-    def command(self, call: Call[R], name: str, parse: Callable[[Any], R], **arguments: Any) -> Command[R]:
+    def command(self, call: Call[R], name: str, parse: Callable[[Any], R], /, **arguments: Any) -> Command[R]:
         """The command that runs script `name` in the call's partition."""
         script = load(name)
         keys = (key(self.hub.name, call.partition, "meta"),)
         return Command(script, keys, script.pack(**arguments), parse)
 
 
-Translator: TypeAlias = Callable[[Any, Place], Command[Any] | RqflowError]
-"""Makes the command of a call, or the error of a call that cannot be sent at all."""
+Translator: TypeAlias = Callable[[Any, Place], Command[Any]]
+"""Makes the command of a call. Raises the RqflowError of a call that cannot be sent at all."""
+
+
+def nothing(_: Any) -> None:
+    """Reads the reply of a call that answers nothing."""
+
+
+def yes_or_no(reply: Any) -> bool:
+    """Reads 1 and 0."""
+    return bool(reply == 1)
+
+
+def number(reply: Any) -> int:
+    """Reads a number."""
+    return int(reply)
 
 
 def refusal(reply: Sequence[bytes | int]) -> RqflowError:

@@ -12,6 +12,9 @@ from typing import Final
 GROUP: Final = "rqflow"
 """The one consumer group of every stream; consumers are worker ids."""
 
+HUBS: Final = "rqflow:hubs"
+"""Set of the names of all hubs on a server: the one key that belongs to no hub."""
+
 TEMPLATES: Final[Mapping[str, str]] = {
     # the partition's own, for ever
     "meta": "meta",  # hash: how the hub was created (hubs.py)
@@ -23,17 +26,18 @@ TEMPLATES: Final[Mapping[str, str]] = {
     # work
     "workflows": "workflows:{}",  # stream of a queue: workflow tasks, questions, wake entries
     "activities": "activities:{}",  # stream of a queue: activity tasks with their input
-    "worker": "worker:{}",  # stream of a worker: sticky workflow tasks, questions, cancel notices
+    "worker": "worker:{}",  # stream of a worker: sticky workflow tasks, questions, wake entries
+    "notices": "notices:{}",  # list of a worker: tokens of activities that are not wanted any more
     "workers": "workers",  # zset: worker -> end of its lease in ms; 0: declared dead, being taken over
     "worker_info": "worker-info:{}",  # hash: record, stats, taken
-    "unknown": "unknown:{}",  # hash of a queue: "w:<name>" or "a:<name>" -> given back as unknown; expires
+    "unknown": "unknown:{}",  # zset of a queue: tasks that a worker gave back as unknown; expires
     "due": "due",  # zset: what happens at a time, see rows.py -> ms
     "outbox": "outbox",  # stream: messages to other partitions
     # an instance
     "instance": "instance:{}",  # hash: its row, see rows.py
     "inbox": "inbox:{}",  # list: stored events that no turn has consumed
     "requests": "requests:{}",  # zset: the last 1,000 request ids
-    "children": "children:{}",  # hash: open child -> packed link
+    "children": "children:{}",  # hash: an open child's first run -> packed link
     "runs": "runs:{}",  # list: earlier runs of it whose history may still be there
     "query": "query:{}",  # string: a question's answer, for a minute
     # a run

@@ -21,7 +21,13 @@ outstanding (hash of a run, fields `<letter>:<command>`):
     s:n  a signal or a cancel on its way to another partition
 attempts (hash of a run): h:n details of the last heartbeat · l:n last failure · f:n packed entry fields of a
     backing-off activity
+answers (hash of a run): update -> answer_value(…); query:<id>: answer_value(…)
+children (hash of an instance): the child's first run -> packed map {child, run, policy, to}: open children
+unknown (zset of a queue): packed ["w" or "a", name, instance, activity's number or "0"] -> until when it counts, in ms
+broken (list): "<ms> <problem>\n<due member, stream entry or packed message>"
+events (stream): fields as in EVENT
 stream entries: fields in the order of ENTRY below, the first is `kind`
+notices (list of a worker): tokens of activities that are not wanted any more; a wake entry on its stream goes with it
 tokens: a workflow or query task's is `<entry id>@<stream key without prefix>`, an activity's `<entry id>@<n>@<run>`
 """
 
@@ -31,12 +37,14 @@ from typing import Final
 
 INSTANCE: Final = (
     "run",
+    "first",  # the run that the instance began with: it is the start's request id, and what its parent knows
     "workflow",
     "queue",
     "status",
     "created_ms",
     "order",  # creation order, unique in the partition: score in the indexes
     "start_ms",  # of a delayed start
+    "begun",  # "1" once the first run was let go
     "deadline_ms",
     "timeout_ms",  # the run's time limit, from which each run's deadline is made
     "retention_ms",
@@ -61,6 +69,7 @@ INSTANCE: Final = (
     "priority",
     "lane",
     "result",  # payload of the end
+    "requests",  # how many request ids were remembered
 )
 """Fields of the hash `instance:<id>`."""
 
@@ -68,7 +77,6 @@ ENTRY: Final = {
     "task": ("instance",),  # a workflow task
     "query": ("instance", "query", "name", "payload", "expires_ms"),
     "wake": (),  # something was put in front of `due`: look at the time again
-    "cancel": ("token",),  # a cancel notice, on a worker's stream
     "activity": (
         "instance", "run", "id", "name", "payload", "attempt", "losses", "options", "scheduled_ms",
         "workflow", "priority", "lane",
@@ -79,5 +87,12 @@ ENTRY: Final = {
 EVENT: Final = ("at_ms", "type", "instance", "run", "workflow", "name", "payload")
 """Fields of an entry of the stream `events`."""
 
-WORKER: Final = ("record", "stats", "registered_ms", "build")
-"""Fields of `worker-info:<worker>`; record is the WorkerRecord as JSON (see workers.py)."""
+WORKER: Final = (
+    "record", "stats", "registered_ms", "build", "workflow_queues", "activity_queues", "stalled_cursor",
+)  # fmt: skip
+"""Fields of `worker-info:<worker>`; record is the WorkerRecord as JSON (see leasing.py), queues are packed lists."""
+
+
+def answer_value(accepted: bool, payload: bytes) -> bytes:
+    """An answer as it is kept in `query:…` and `answers:…`: "1" if accepted, else "0", and then the payload."""
+    return (b"1" if accepted else b"0") + payload

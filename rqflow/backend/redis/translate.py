@@ -16,4 +16,7 @@ _TRANSLATORS = {**reads.TRANSLATORS, **writes.TRANSLATORS}
 
 def translate(call: Call[R], place: Place) -> Command[R] | RqflowError:
     """The command of a call, or the error of one that cannot be sent (a value past a limit, say)."""
-    return _TRANSLATORS[type(call)](call, place)
+    try:
+        return _TRANSLATORS[type(call)](call, place)
+    except RqflowError as error:
+        return error

@@ -1,0 +1,50 @@
+"""Checks: what any store refuses by looking at a call alone, before it is sent or carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from rqflow.backend.calls.hubs import Limits
+from rqflow.backend.calls.instances import Start
+from rqflow.converters.json import dump_json
+from rqflow.core.options import AttributeValue
+from rqflow.errors import BadInput, LimitReached, PayloadTooLarge
+
+ATTRIBUTE_BYTES: Final = 256
+
+
+def check_start(call: Start, limits: Limits) -> None:
+    """Raises BadInput, PayloadTooLarge or LimitReached for a start that passes a limit."""
+    if not call.instance:
+        raise BadInput("an instance id is not empty")
+    if not call.run or any(sign.isspace() for sign in call.run):
+        raise BadInput(f"a run id is neither empty nor has it spaces: {call.run[:40]!r}")
+    if len(call.instance.encode()) > limits.id_bytes:
+        raise LimitReached(f"bytes of the instance id {call.instance[:40]!r}…", limits.id_bytes)
+    check_names((call.workflow, call.queue, call.lane, *call.attributes), limits)
+    check_attributes(call.attributes, limits)
+    check_payloads((call.started.partition(b"\n")[2], call.status, call.signal.partition(b"\n")[2]), limits)
+
+
+def check_names(names: Iterable[str], limits: Limits) -> None:
+    """Raises LimitReached for a name that is too long."""
+    for name in names:
+        if len(name.encode()) > limits.name_bytes:
+            raise LimitReached(f"bytes of the name {name[:40]!r}…", limits.name_bytes)
+
+
+def check_attributes(attributes: Mapping[str, AttributeValue], limits: Limits) -> None:
+    """Raises LimitReached for too many attributes, or one that is too large to be an index."""
+    if len(attributes) > limits.attributes:
+        raise LimitReached("attributes of an instance", limits.attributes)
+    for name, value in attributes.items():
+        if len(dump_json(value)) > ATTRIBUTE_BYTES:
+            raise LimitReached(f"bytes of attribute {name!r}", ATTRIBUTE_BYTES)
+
+
+def check_payloads(payloads: Iterable[bytes], limits: Limits) -> None:
+    """Raises PayloadTooLarge for a value that passes the payload limit."""
+    for payload in payloads:
+        if len(payload) > limits.payload_bytes:
+            raise PayloadTooLarge("a call to the store", len(payload), limits.payload_bytes)

@@ -1,0 +1,67 @@
+-- commit: one turn of an instance becomes durable, or nothing of it does (P2). It beats nobody who holds the task.
+-- ARGV  worker             string
+--       instance           string
+--       run                string
+--       token              string   the fence: another one's turn is refused (P3)
+--       expected_length    int      the second fence
+--       consumed           int      inbox events that move to the history
+--       records            list     encoded records, and the end
+--       close              string   empty, completed, failed, canceled, continue
+--       result             string
+--       sticky             int
+--       build              string
+--       activities         rows(id,name,queue,payload,options,start_ms,total_ms,priority,lane)
+--       cancel_activities  list
+--       timers             rows(id,delay_ms)
+--       cancel_timers      list
+--       children           rows(id,to,instance,run,workflow,queue,started,policy,timeout_ms,retention_ms,attributes,priority,lane,tell)
+--       sends              rows(id,to,instance,event,cancel)
+--       custom             list     the last custom status, if any was set
+--       attributes         rows(name,value)
+--       removed            list     names of attributes
+--       emitted            rows(name,payload)
+--       answers            rows(update,answer)  answer as in rows.py
+--       next_run           rows(run,workflow,queue,timeout_ms,started)  of continue
+--       carried            list     encoded events that the next run gets first
+--       limits             rows(outstanding,attributes,events,bytes)
+-- Returns {1 if closed, 1 if the next task is queued, messages left}, or lease, limit.
+-- @include continuing
+-- @include ends
+-- @include family
+-- @include lifecycle
+-- @include attribute_changes
+-- @include messages
+-- @include orders
+-- @include rows
+-- @include tasks
+-- @include turns
+
+local row = rows.live(instance)
+local turn = row.run == run and row.task == token and turns.gather(instance, row, consumed, records)
+if not turn or tonumber(row.length) ~= expected_length then return { 'err', 'lease', token } end
+local merged, refused = attribute_changes.merge(instance, attributes, removed, limits[1])
+refused = refused or orders.room(run, limits[1], #activities + #timers + #children + #sends - #cancel_activities
+  - #cancel_timers) or (close == '' and turns.room(row, turn, limits[1]))
+if refused then return refused end
+
+-- From here on all is written. The first write is one that is refused when memory is out; then later ones are not.
+turns.write(instance, row, turn)
+orders.activities(instance, row, activities)
+orders.timers(instance, row, timers)
+orders.cancel(instance, row, cancel_activities, cancel_timers)
+family.begin(instance, row, children)
+orders.sends(instance, row, sends)
+attribute_changes.write(instance, row, merged)
+for _, event in ipairs(emitted) do lifecycle.event('emitted', instance, row, event.name, event.payload) end
+for _, answered in ipairs(answers) do redis.call('HSET', key.answers(run), answered.update, answered.answer) end
+
+turns.finish(instance, row, token, { sticky = sticky == 1 and worker or '', build = build, custom = custom[1] })
+if close == 'continue' then
+  continuing.begin(instance, row, next_run[1], carried)
+elseif close ~= '' then
+  ends.close(instance, row, { status = close, result = result })
+end
+tasks.renew(instance, row)
+if close == '' and (#custom > 0 or #answers > 0) then lifecycle.notify(instance) end
+messages.flush()
+return { rows.closed(row) and 1 or 0, turns.queued(instance, row), messages.left }

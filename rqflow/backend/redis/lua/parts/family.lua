@@ -1,0 +1,45 @@
+-- @include messages
+-- @include news
+-- family: what the end of an instance means to its parent and its children.
+
+-- The parent learns of it, and open children get what their policy says.
+function family.tell(instance, row, how)
+  if row.parent then
+    messages.send(row.parent_partition, {
+      kind = 'child', instance = row.parent, run = row.parent_run, id = row.parent_command, child = row.first,
+      body = how.status == 'completed' and news.child_completed(row.parent_command, how.result)
+        or news.child_failed(row.parent_command, family.failure(how)),
+    })
+  end
+  local children = redis.call('HVALS', key.children(instance))
+  for _, packed in ipairs(children) do
+    local link = cmsgpack.unpack(packed)
+    local policy = how.recursive and 'terminate' or link.policy
+    if policy ~= 'abandon' then
+      messages.send(link.to, { kind = 'close', instance = link.child, first = link.run, policy = policy,
+        recursive = how.recursive, reason = 'its parent ' .. instance .. ' ended: ' .. how.status })
+    end
+  end
+  if #children > 0 then redis.call('UNLINK', key.children(instance)) end
+end
+
+-- What a parent is told of an end without a result; a cancellation may have no failure of its own.
+function family.failure(how)
+  if how.result ~= '' then return how.result end
+  return news.failure('WorkflowCanceled', 'it was canceled', 'canceled')
+end
+
+-- A turn asks for children.
+function family.begin(instance, row, children)
+  for _, child in ipairs(children) do
+    redis.call('HSET', key.outstanding(row.run), 'c:' .. child.id, child.instance)
+    redis.call('HSET', key.children(instance), child.run,
+      cmsgpack.pack({ child = child.instance, run = child.run, policy = child.policy, to = child.to }))
+    local new = { instance = child.instance, run = child.run, workflow = child.workflow, queue = child.queue,
+      started = child.started, retention_ms = child.retention_ms, attributes = cjson.decode(child.attributes),
+      priority = child.priority, lane = child.lane, parent = instance, parent_run = row.run,
+      parent_command = child.id, parent_partition = partition }
+    if child.timeout_ms ~= '' then new.timeout_ms = child.timeout_ms end
+    messages.send(child.to, { kind = 'start', row = new, tell_start = child.tell == '1' })
+  end
+end

@@ -1,0 +1,65 @@
+-- @include clock
+-- @include due
+-- tasks: the one workflow task that an instance has while it has news (P6): queued, leased, or waiting for a time.
+-- Its token in the row is the fence (P3): whoever names another one changes nothing.
+
+-- Where work for an instance goes: to the worker that keeps its executor while that one's lease lives.
+function tasks.stream(row)
+  if row.sticky and row.sticky ~= '' then
+    local ends = redis.call('ZSCORE', key.workers(), row.sticky)
+    if ends and tonumber(ends) > clock.now then return key.worker(row.sticky) end
+  end
+  return key.workflows(row.queue)
+end
+
+function tasks.token(stream, entry)
+  return entry .. '@' .. string.sub(stream, #prefix + 1)
+end
+
+-- Stream and entry of a token, or nil for what is none ('' and 'waiting').
+function tasks.place(token)
+  local entry, stream = string.match(token or '', '^([%d-]+)@(.+)$')
+  return stream and (prefix .. stream), entry
+end
+
+-- A new entry each time: the old token is void from here on. Returns the token, which the caller must store.
+function tasks.add(instance, row)
+  local stream = tasks.stream(row)
+  return tasks.token(stream, redis.call('XADD', stream, '*', 'kind', 'task', 'instance', instance))
+end
+
+-- An instance that has news and may run, and has no task, gets one.
+function tasks.wake(instance, row)
+  if row.status == 'running' and (row.task or '') == '' then
+    row.task = tasks.add(instance, row)
+    redis.call('HSET', key.instance(instance), 'task', row.task)
+  end
+end
+
+function tasks.remove(stream, entry)
+  redis.call('XACK', stream, group, entry)
+  redis.call('XDEL', stream, entry)
+end
+
+-- Whoever has the task loses it. The caller clears or replaces the row's field.
+function tasks.drop(instance, row)
+  if row.task == 'waiting' then
+    due.remove('wait', 0, row.run, instance)
+  else
+    local stream, entry = tasks.place(row.task)
+    if stream then tasks.remove(stream, entry) end
+  end
+end
+
+-- The consumer that has an entry on lease, or nil.
+function tasks.owner(stream, entry)
+  local pending = redis.pcall('XPENDING', stream, group, entry, entry, 1)
+  return pending[1] and pending[1][2]
+end
+
+-- As wake, after a turn: only if there is news.
+function tasks.renew(instance, row)
+  if row.status == 'running' and (row.task or '') == '' and redis.call('EXISTS', key.inbox(instance)) == 1 then
+    tasks.wake(instance, row)
+  end
+end

@@ -1,0 +1,53 @@
+-- @include clock
+-- @include rows
+-- @include tasks
+-- turns: what a commit does to the history, the inbox and the row.
+
+-- The events that this turn adds to the history, and their size; nil if the inbox has fewer than were consumed.
+function turns.gather(instance, row, consumed, records)
+  local events = consumed > 0 and redis.call('LRANGE', key.inbox(instance), 0, consumed - 1) or {}
+  if #events < consumed then return nil end
+  for _, record in ipairs(records) do events[#events + 1] = clock.now .. ' r ' .. record end
+  local bytes = 0
+  for _, event in ipairs(events) do bytes = bytes + #event end
+  return { events = events, bytes = bytes, consumed = consumed }
+end
+
+-- A refusal if the history would pass its limits.
+function turns.room(row, turn, limits)
+  local hint = 'continue as new before a history grows so long'
+  if row.length + #turn.events > tonumber(limits.events) then
+    return { 'err', 'limit', 'events in the history of run ' .. row.run, limits.events, hint }
+  end
+  if row.bytes + turn.bytes > tonumber(limits.bytes) then
+    return { 'err', 'limit', 'bytes in the history of run ' .. row.run, limits.bytes, hint }
+  end
+end
+
+function turns.write(instance, row, turn)
+  if #turn.events == 0 then redis.call('HSET', key.instance(instance), 'losses', 0) end
+  for first = 1, #turn.events, 500 do
+    redis.call('RPUSH', key.history(row.run), unpack(turn.events, first, math.min(first + 499, #turn.events)))
+  end
+  if turn.consumed > 0 then redis.call('LTRIM', key.inbox(instance), turn.consumed, -1) end
+  row.length, row.bytes = row.length + #turn.events, row.bytes + turn.bytes
+end
+
+-- The task is done; the row says so.
+function turns.finish(instance, row, token, set)
+  local stream, entry = tasks.place(token)
+  tasks.remove(stream, entry)
+  row.task, row.sticky = '', set.sticky
+  local fields = { 'length', row.length, 'bytes', row.bytes, 'task', '', 'sticky', set.sticky, 'build', set.build,
+    'losses', 0 }
+  if set.custom then
+    fields[13], fields[14] = 'custom', set.custom
+  end
+  redis.call('HSET', key.instance(instance), unpack(fields))
+end
+
+-- 1 if the instance has a task now.
+function turns.queued(instance, row)
+  if rows.closed(row) then return 0 end
+  return redis.call('HGET', key.instance(instance), 'task') ~= '' and 1 or 0
+end

@@ -1,0 +1,20 @@
+-- renew: a worker keeps its lease, unless it was declared dead: then all it had is others' already (P3).
+-- ARGV  worker      string
+--       lease_ms    int
+--       heartbeats  rows(token,details)
+--       stats       string  opaque JSON, empty: as before
+-- Returns 1, or 0 if the lease has ended.
+-- @include activities
+-- @include clock
+
+local ends = tonumber(redis.call('ZSCORE', key.workers(), worker) or 0)
+if ends == 0 then return 0 end
+redis.call('ZADD', key.workers(), clock.now + lease_ms, worker)
+if stats ~= '' then redis.call('HSET', key.worker_info(worker), 'stats', stats) end
+for _, beat in ipairs(heartbeats) do
+  local _, id, run = activities.parts(beat.token)
+  if id and activities.held(run, id, beat.token) then
+    redis.call('HSET', key.attempts(run), 'h:' .. id, beat.details)
+  end
+end
+return 1

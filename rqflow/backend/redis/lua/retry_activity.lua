@@ -1,0 +1,16 @@
+-- retry_activity: an attempt failed, and the next comes after a wait. No event, no turn.
+-- ARGV  instance  string
+--       run       string
+--       id        string
+--       token     string  the attempt's fence
+--       delay_ms  int
+--       failure   string
+-- Returns 1, or lease.
+-- @include activities
+
+local record = activities.held(run, id, token)
+if not record then return { 'err', 'lease', token } end
+record[3] = record[3] + 1
+redis.call('HSET', key.attempts(run), 'l:' .. id, failure)
+activities.back_off(instance, run, id, record, activities.fields(record), delay_ms)
+return 1
