@@ -33,6 +33,7 @@ FLOORS = {
 }
 HOMES = {
     "orjson": "converters/json.py",
+    "hiredis": "backend/redis/",
     "redis": "backend/redis/",
     "click": "cli/",
     "rich": "cli/",

@@ -1,0 +1,129 @@
+"""Opening: from a URL to a backend, and what operators do with hubs. `memory://name` stays in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from rqflow.backend.calls.hubs import HubInfo, Limits
+from rqflow.backend.memory.opening import memory_store, open_memory, open_memory_sync
+from rqflow.backend.protocol import Backend, SyncBackend
+from rqflow.backend.redis import hubs
+from rqflow.backend.redis.address import parse_address
+from rqflow.backend.redis.backend import RedisBackend, SyncRedisBackend
+from rqflow.backend.redis.delivery import Pipelines, Replies
+from rqflow.backend.redis.fitness import check_servers
+from rqflow.backend.redis.routing import Routes
+from rqflow.backend.redis.servers import BlockingServers, Servers
+from rqflow.backend.redis.sockets import Timeouts
+from rqflow.errors import BadInput, HubNotFound
+
+DEFAULT_HUB: Final = "default"
+"""The one hub that is made when it is missing."""
+
+
+async def open_backend(
+    url: str,
+    hub: str = DEFAULT_HUB,
+    *,
+    limits: Limits | None = None,
+    allow_eviction: bool = False,
+    timeouts: Timeouts | None = None,
+) -> Backend:
+    """A hub for the running event loop. Raises BadInput, HubNotFound, HubMismatch, BackendUnavailable, BackendRefused.
+
+    `allow_eviction` puts up with a Redis that may throw keys away when its memory is short.
+    """
+    hubs.check_name(hub)
+    memory = _memory_name(url)
+    if memory is not None:
+        return open_memory(memory, hub)
+    servers = Servers(parse_address(url), timeouts or Timeouts())
+    try:
+        info = await servers.drive(_enter(servers.routes, hub, allow_eviction=allow_eviction))
+    except BaseException:
+        await servers.close()
+        raise
+    return RedisBackend(servers, info, limits or Limits())
+
+
+def open_sync_backend(
+    url: str,
+    hub: str = DEFAULT_HUB,
+    *,
+    limits: Limits | None = None,
+    allow_eviction: bool = False,
+    timeouts: Timeouts | None = None,
+) -> SyncBackend:
+    """As open_backend, for threads."""
+    hubs.check_name(hub)
+    memory = _memory_name(url)
+    if memory is not None:
+        return open_memory_sync(memory, hub)
+    servers = BlockingServers(parse_address(url), timeouts or Timeouts())
+    try:
+        info = servers.drive(_enter(servers.routes, hub, allow_eviction=allow_eviction))
+    except BaseException:
+        servers.close()
+        raise
+    return SyncRedisBackend(servers, info, limits or Limits())
+
+
+def _enter(routes: Routes, hub: str, *, allow_eviction: bool) -> Generator[Pipelines, Replies, HubInfo]:
+    yield from check_servers(routes, allow_eviction=allow_eviction)
+    try:
+        return (yield from hubs.read_hub(routes, hub))
+    except HubNotFound:
+        if hub != DEFAULT_HUB:
+            raise
+    return (yield from hubs.create_hub(routes, hub, 1, hubs.DEFAULT_RETENTION))
+
+
+def _memory_name(url: str) -> str | None:
+    split = urlsplit(url) if url.startswith("memory:") else None
+    return None if split is None else split.netloc + split.path
+
+
+# ---- what operators do ------------------------------------------------------------------------------------------
+
+
+def create_hub(url: str, name: str, *, partitions: int = 1, retention: timedelta = hubs.DEFAULT_RETENTION) -> HubInfo:
+    """Create a hub, or find it there with the same settings. Raises HubExists, BadInput."""
+    memory = _memory_name(url)
+    if memory is not None:
+        return memory_store(memory, hubs.check_name(name), partitions=partitions, retention=retention).hub
+    with _admin(url) as servers:
+        return servers.drive(hubs.create_hub(servers.routes, name, partitions, retention))
+
+
+def list_hubs(url: str) -> tuple[HubInfo, ...]:
+    """All hubs of a server, by name."""
+    with _admin(url) as servers:
+        return servers.drive(hubs.list_hubs(servers.routes))
+
+
+def describe_hub(url: str, name: str) -> HubInfo:
+    """What is fixed about a hub. Raises HubNotFound, HubMismatch."""
+    with _admin(url) as servers:
+        return servers.drive(hubs.read_hub(servers.routes, name))
+
+
+def delete_hub(url: str, name: str, *, force: bool = False) -> int:
+    """Remove a hub and every key of it; how many keys. Raises HubNotFound, Conflict (it is in use, unless `force`)."""
+    with _admin(url) as servers:
+        return servers.drive(hubs.delete_hub(servers.routes, name, force=force))
+
+
+@contextmanager
+def _admin(url: str) -> Iterator[BlockingServers]:
+    if _memory_name(url) is not None:
+        raise BadInput("a memory:// store has no hubs to look after; give the URL of a Redis")
+    servers = BlockingServers(parse_address(url), Timeouts())
+    try:
+        servers.drive(check_servers(servers.routes, allow_eviction=True))
+        yield servers
+    finally:
+        servers.close()

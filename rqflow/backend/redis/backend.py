@@ -1,0 +1,125 @@
+"""Backend: Redis as workers and asynchronous clients see it, and its twin for threads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from rqflow.backend.calls.call import Call
+from rqflow.backend.calls.hubs import HubInfo, Limits
+from rqflow.backend.calls.tasks import Entry, Subscription
+from rqflow.backend.protocol import SyncWatch, Watch, partition_of, unwrap
+from rqflow.backend.redis.commands import Place
+from rqflow.backend.redis.delivery import deliver
+from rqflow.backend.redis.keys import key
+from rqflow.backend.redis.servers import BlockingServers, Servers
+from rqflow.backend.redis.waiting import Waiting
+from rqflow.backend.redis.watching import Watching
+from rqflow.backend.redis.watching_threads import BlockingWatching
+from rqflow.errors import RqflowError
+
+R = TypeVar("R")
+
+
+def _channel(hub: HubInfo, instance: str) -> str:
+    return key(hub.name, partition_of(instance, hub.partitions), "changed", instance)
+
+
+class RedisBackend:
+    """A hub on Redis, bound to the running event loop (see `rqflow.backend.protocol.Backend`)."""
+
+    def __init__(self, servers: Servers, hub: HubInfo, limits: Limits) -> None:
+        self._servers = servers
+        self._place = Place(hub, limits)
+        self._waiting = Waiting(servers, hub.name)
+        self._watching = Watching(servers)
+
+    def __repr__(self) -> str:
+        return f"<RedisBackend {self._servers.address}, hub {self.hub.name!r}>"
+
+    @property
+    def hub(self) -> HubInfo:
+        return self._place.hub
+
+    @property
+    def limits(self) -> Limits:
+        return self._place.limits
+
+    async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """As Backend.send: one pipeline for each server, in which each partition's calls keep their order.
+
+        After Redis has lost its scripts (a restart, SCRIPT FLUSH) those that it lacks are loaded, and only their
+        calls sent again: then these come after their neighbours.
+        """
+        return await self._servers.drive(deliver(calls, self._place, self._servers.routes))
+
+    async def call(self, call: Call[R]) -> R:
+        (answer,) = await self.send((call,))
+        found: R | RqflowError = answer
+        return unwrap(found)
+
+    async def wait_for_tasks(
+        self, partition: int, worker: str, subscription: Subscription, timeout: timedelta
+    ) -> Sequence[Entry]:
+        """As Backend.wait_for_tasks."""
+        return await self._waiting.wait(partition, worker, subscription, timeout)
+
+    def watch(self, instance: str) -> AbstractAsyncContextManager[Watch]:
+        """As Backend.watch. After a lost connection everyone is told: something may have happened meanwhile."""
+        return self._watch(instance)
+
+    @asynccontextmanager
+    async def _watch(self, instance: str) -> AsyncIterator[Watch]:
+        async with self._watching.watch(_channel(self.hub, instance)) as watch:
+            yield watch
+
+    async def close(self) -> None:
+        """Hang up. Whoever waits gets BackendUnavailable."""
+        await self._watching.close()
+        self._waiting.close()
+        await self._servers.close()
+
+
+class SyncRedisBackend:
+    """A hub on Redis, for threads and forked children (see `rqflow.backend.protocol.SyncBackend`)."""
+
+    def __init__(self, servers: BlockingServers, hub: HubInfo, limits: Limits) -> None:
+        self._servers = servers
+        self._place = Place(hub, limits)
+        self._watching = BlockingWatching(servers)
+
+    def __repr__(self) -> str:
+        return f"<SyncRedisBackend {self._servers.address}, hub {self.hub.name!r}>"
+
+    @property
+    def hub(self) -> HubInfo:
+        return self._place.hub
+
+    @property
+    def limits(self) -> Limits:
+        return self._place.limits
+
+    def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """As RedisBackend.send."""
+        return self._servers.drive(deliver(calls, self._place, self._servers.routes))
+
+    def call(self, call: Call[R]) -> R:
+        (answer,) = self.send((call,))
+        found: R | RqflowError = answer
+        return unwrap(found)
+
+    def watch(self, instance: str) -> AbstractContextManager[SyncWatch]:
+        """As RedisBackend.watch."""
+        return self._watch(instance)
+
+    @contextmanager
+    def _watch(self, instance: str) -> Iterator[SyncWatch]:
+        with self._watching.watch(_channel(self.hub, instance)) as watch:
+            yield watch
+
+    def close(self) -> None:
+        """Hang up and end the background thread."""
+        self._watching.close()
+        self._servers.close()

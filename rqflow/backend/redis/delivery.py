@@ -1,0 +1,154 @@
+"""Delivery: how commands become pipelines and replies become answers. No I/O: the drivers hand it replies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from rqflow.backend.calls.call import Call
+from rqflow.backend.redis.address import Endpoint
+from rqflow.backend.redis.commands import Command, Place
+from rqflow.backend.redis.refusals import explain
+from rqflow.backend.redis.resp import RedisCommand, ServerError
+from rqflow.backend.redis.routing import Routes, redirection, slot_of
+from rqflow.backend.redis.scripts import Script
+from rqflow.backend.redis.translate import translate
+from rqflow.errors import BackendError, BackendUnavailable, RqflowError
+
+ROUNDS: Final = 6
+"""How often one command is sent at most: a missing script, then redirections while slots move."""
+
+Pipelines: TypeAlias = Mapping[Endpoint, Sequence[RedisCommand]]
+Replies: TypeAlias = Mapping[Endpoint, Sequence[Any]]
+Delivery: TypeAlias = Generator[Pipelines, Replies, list[Any]]
+
+_LINE: Final = re.compile(r"user_script:(\d+)")
+_WAITS: Final = BackendUnavailable("the cluster keeps moving these keys; try again in a moment")
+
+
+@dataclass(slots=True)
+class _Parcel:
+    """One command under way."""
+
+    command: Command[Any]
+    slot: int
+    index: int
+    """Its place among the answers."""
+    detour: Endpoint | None = None
+    """Where an ASK sent us, for one try."""
+
+
+def deliver(calls: Sequence[Call[Any]], place: Place, routes: Routes) -> Delivery:
+    """Each call's answer or error, in their order; yields one pipeline for each server, and is sent the replies."""
+    answers: list[Any] = [None] * len(calls)
+    parcels = []
+    for index, call in enumerate(calls):
+        command = translate(call, place)
+        if isinstance(command, RqflowError):
+            answers[index] = command
+        else:
+            parcels.append(_Parcel(command, slot_of(command.keys[0]), index))
+    missing: dict[Endpoint, dict[str, Script]] = {}
+    for _ in range(ROUNDS):
+        if not parcels:
+            return answers
+        batches = _by_server(parcels, routes)
+        replies = yield {
+            endpoint: [
+                *(("SCRIPT", "LOAD", script.source) for script in missing.get(endpoint, {}).values()),
+                *(piece for parcel in batch for piece in _pieces(parcel)),
+            ]
+            for endpoint, batch in batches.items()
+        }
+        loads, missing, parcels = missing, {}, []
+        for endpoint, batch in batches.items():
+            found = _last_replies(batch, replies[endpoint], len(loads.get(endpoint, ())))
+            for parcel, reply in zip(batch, found, strict=True):
+                if not isinstance(reply, ServerError):
+                    answers[parcel.index] = _read(parcel.command, reply)
+                elif _again(parcel, reply, endpoint, routes, missing):
+                    parcels.append(parcel)
+                else:
+                    answers[parcel.index] = refused(parcel.command.script, reply, endpoint, routes)
+    for parcel in parcels:
+        answers[parcel.index] = _WAITS
+    return answers
+
+
+def _by_server(parcels: Sequence[_Parcel], routes: Routes) -> dict[Endpoint, list[_Parcel]]:
+    batches: dict[Endpoint, list[_Parcel]] = {}
+    for parcel in parcels:
+        batches.setdefault(parcel.detour or routes.owner(parcel.slot), []).append(parcel)
+    return batches
+
+
+def _pieces(parcel: _Parcel) -> tuple[RedisCommand, ...]:
+    command = parcel.command
+    evaluation = ("EVALSHA", command.script.sha, len(command.keys), *command.keys, *command.arguments)
+    return (("ASKING",), evaluation) if parcel.detour else (evaluation,)
+
+
+def _last_replies(batch: Sequence[_Parcel], replies: Sequence[Any], loads: int) -> list[Any]:
+    """The reply of each command, without those of what was sent in front of it."""
+    found = []
+    at = loads
+    for parcel in batch:
+        at += 2 if parcel.detour else 1
+        found.append(replies[at - 1])
+    return found
+
+
+def _again(
+    parcel: _Parcel,
+    error: ServerError,
+    asked: Endpoint,
+    routes: Routes,
+    missing: dict[Endpoint, dict[str, Script]],
+) -> bool:
+    """Whether the command was not carried out and has another place or another chance."""
+    detour, parcel.detour = parcel.detour, None
+    match error.word:
+        case "NOSCRIPT":
+            # Redis was restarted or its scripts flushed, or this node is new to us.
+            script = parcel.command.script
+            missing.setdefault(asked, {})[script.sha] = script
+            parcel.detour = detour
+        case "MOVED":
+            slot, endpoint = redirection(error, asked)
+            routes.learn(slot, endpoint)
+        case "ASK":
+            _, parcel.detour = redirection(error, asked)
+        case _:
+            return False
+    return True
+
+
+def _read(command: Command[Any], reply: Any) -> Any:
+    """The answer; a reply that we cannot read harms only its own call."""
+    try:
+        return command.read(reply)
+    except RqflowError as error:
+        return error
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        return BackendError(f"{command.script.name}.lua answered what this rqflow cannot read ({error!r})")
+
+
+def refused(script: Script, error: ServerError, where: Endpoint, routes: Routes) -> BackendError:
+    """The error of a script that Redis refused or that broke."""
+    if error.word == "READONLY":
+        routes.doubt(where)
+        return BackendUnavailable(f"Redis at {where} has become a read-only replica; the next try looks for its master")
+    if "non local key" in error.text:
+        return BackendUnavailable(f"Redis at {where} is moving this partition's keys to another node; try again later")
+    return explain(error, where, doing=f"{script.name}.lua{_origin(script, error)}")
+
+
+def _origin(script: Script, error: ServerError) -> str:
+    """The line that broke: Redis counts the lines of the whole source, as it was sent."""
+    found = _LINE.search(error.text)
+    lines = script.source.splitlines()
+    if found is None or not 0 < int(found.group(1)) <= len(lines):
+        return ""
+    return f" ({lines[int(found.group(1)) - 1].strip()[:120]!r})"

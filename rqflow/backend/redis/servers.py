@@ -1,0 +1,201 @@
+"""Servers: the shared connections of a backend to the one, or the many, servers of its address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Sequence
+from typing import Any, TypeVar
+
+from rqflow.backend.redis.address import Address, Endpoint
+from rqflow.backend.redis.blocking import Pool
+from rqflow.backend.redis.connection import Connection, Line, connect
+from rqflow.backend.redis.delivery import Pipelines, Replies
+from rqflow.backend.redis.resp import RedisCommand
+from rqflow.backend.redis.routing import Routes
+from rqflow.backend.redis.sockets import Timeouts
+from rqflow.errors import BackendError, BackendUnavailable
+
+R = TypeVar("R")
+
+
+class Servers:
+    """For one event loop."""
+
+    def __init__(self, address: Address, timeouts: Timeouts) -> None:
+        self.address = address
+        self.timeouts = timeouts
+        self.routes = Routes(address)
+        self._lines: dict[Endpoint, Line] = {}
+        self._searching = asyncio.Lock()
+        self._closed = False
+
+    async def drive(self, work: Generator[Pipelines, Replies, R]) -> R:
+        """Do what `work` asks for, until it has its result. Raises BackendUnavailable, BackendRefused."""
+        replies: Replies | None = None
+        while True:
+            if self.routes.stale:
+                await self.search()
+            try:
+                pipelines = next(work) if replies is None else work.send(replies)
+            except StopIteration as stop:
+                result: R = stop.value
+                return result
+            finally:
+                for endpoint in self.routes.take_doubted():
+                    self._line(endpoint).close()
+            replies = await self._round(pipelines)
+
+    async def _round(self, pipelines: Pipelines) -> Replies:
+        if len(pipelines) == 1:
+            ((endpoint, commands),) = pipelines.items()
+            return {endpoint: await self.request(endpoint, commands)}
+        found = await asyncio.gather(
+            *(self.request(endpoint, commands) for endpoint, commands in pipelines.items()), return_exceptions=True
+        )
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
+        return dict(zip(pipelines, found, strict=True))  # type: ignore[arg-type]
+
+    async def request(self, endpoint: Endpoint, commands: Sequence[RedisCommand]) -> list[Any]:
+        """Send to one server, on the connection that all share."""
+        try:
+            return await self._line(endpoint).request(commands)
+        except BackendUnavailable:
+            self.routes.suspect()
+            raise
+
+    async def connect(self, slot: int) -> tuple[Endpoint, Connection]:
+        """A connection of one's own to the server that owns a slot."""
+        if self.routes.stale:
+            await self.search()
+        endpoint = self.routes.owner(slot)
+        try:
+            return endpoint, await connect(self.address, endpoint, self.timeouts)
+        except BackendUnavailable:
+            self.routes.suspect()
+            raise
+
+    def _line(self, endpoint: Endpoint) -> Line:
+        if self._closed:
+            raise BackendUnavailable("this backend was closed")
+        line = self._lines.get(endpoint)
+        if line is None:
+            line = self._lines[endpoint] = Line(self.address, endpoint, self.timeouts)
+        return line
+
+    async def search(self) -> None:
+        """Find out who owns what, once for all who want to know."""
+        async with self._searching:
+            if not self.routes.stale:
+                return
+            search = self.routes.search()
+            try:
+                endpoint, command = next(search)
+                while True:
+                    endpoint, command = search.send(await self._ask(endpoint, command))
+            except StopIteration:
+                self._forget_absent()
+
+    async def _ask(self, endpoint: Endpoint, command: RedisCommand) -> Any | BackendError:
+        try:
+            if self.address.service:
+                return await self._ask_sentinel(endpoint, command)
+            return (await self._line(endpoint).request([command]))[0]
+        except BackendError as error:
+            return error
+
+    async def _ask_sentinel(self, endpoint: Endpoint, command: RedisCommand) -> Any:
+        connection = await connect(Address(endpoints=(endpoint,)), endpoint, self.timeouts)
+        try:
+            return (await connection.request([command]))[0]
+        finally:
+            connection.close()
+
+    def _forget_absent(self) -> None:
+        for endpoint in set(self._lines) - set(self.routes.nodes) - set(self.address.endpoints):
+            self._lines.pop(endpoint).close()
+
+    async def close(self) -> None:
+        """Drop all connections; whoever waits gets BackendUnavailable."""
+        self._closed = True
+        for line in self._lines.values():
+            line.close()
+        self._lines.clear()
+        # Transports close at the loop's next turn.
+        await asyncio.sleep(0)
+
+
+class BlockingServers:
+    """The twin for threads."""
+
+    def __init__(self, address: Address, timeouts: Timeouts) -> None:
+        self.address = address
+        self.timeouts = timeouts
+        self.routes = Routes(address)
+        self._pools: dict[Endpoint, Pool] = {}
+        self._closed = False
+
+    def drive(self, work: Generator[Pipelines, Replies, R]) -> R:
+        """As Servers.drive."""
+        replies: Replies | None = None
+        while True:
+            if self.routes.stale:
+                self.search()
+            try:
+                pipelines = next(work) if replies is None else work.send(replies)
+            except StopIteration as stop:
+                result: R = stop.value
+                return result
+            finally:
+                for endpoint in self.routes.take_doubted():
+                    self._pool(endpoint).drop_idle()
+            replies = {endpoint: self.request(endpoint, commands) for endpoint, commands in pipelines.items()}
+
+    def request(self, endpoint: Endpoint, commands: Sequence[RedisCommand]) -> list[Any]:
+        """Send to one server, on a connection that no other thread uses meanwhile."""
+        try:
+            return self._pool(endpoint).request(commands)
+        except BackendUnavailable:
+            self.routes.suspect()
+            raise
+
+    def _pool(self, endpoint: Endpoint) -> Pool:
+        if self._closed:
+            raise BackendUnavailable("this backend was closed")
+        # Two threads may make two pools at once; setdefault lets one win, and the other has no connection yet.
+        return self._pools.get(endpoint) or self._pools.setdefault(
+            endpoint, Pool(self.address, endpoint, self.timeouts)
+        )
+
+    def search(self) -> None:
+        """Find out who owns what."""
+        search = self.routes.search()
+        try:
+            endpoint, command = next(search)
+            while True:
+                endpoint, command = search.send(self._ask(endpoint, command))
+        except StopIteration:
+            self._forget_absent()
+
+    def _ask(self, endpoint: Endpoint, command: RedisCommand) -> Any | BackendError:
+        try:
+            if self.address.service:
+                pool = Pool(Address(endpoints=(endpoint,)), endpoint, self.timeouts)
+                try:
+                    return pool.request([command])[0]
+                finally:
+                    pool.close()
+            return self._pool(endpoint).request([command])[0]
+        except BackendError as error:
+            return error
+
+    def _forget_absent(self) -> None:
+        for endpoint in set(self._pools) - set(self.routes.nodes) - set(self.address.endpoints):
+            self._pools.pop(endpoint).close()
+
+    def close(self) -> None:
+        """Drop all connections."""
+        self._closed = True
+        while self._pools:
+            self._pools.popitem()[1].close()

@@ -1,0 +1,153 @@
+"""Watching: one pub/sub connection for all who await news of instances, on asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Final
+
+from rqflow.backend.redis.channels import Channels
+from rqflow.backend.redis.connection import Connection, connect
+from rqflow.backend.redis.resp import pack
+from rqflow.backend.redis.servers import Servers
+from rqflow.errors import BackendError, BackendUnavailable
+
+BACKOFF: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between attempts to connect again; the last one repeats."""
+PING_SECONDS: Final = 20.0
+"""Silence after which the connection is tried; twice that, and it is taken for dead."""
+
+
+class WatchOfInstance:
+    """What `watch` gives: told whenever something may have happened."""
+
+    def __init__(self) -> None:
+        self._noticed = asyncio.Event()
+        self.confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def wait(self, timeout: float) -> bool:
+        """Until the next notice, or False after `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._noticed.wait()
+        except TimeoutError:
+            return False
+        self._noticed.clear()
+        return True
+
+    def notice(self) -> None:
+        self._noticed.set()
+
+    def confirm(self) -> None:
+        if not self.confirmed.done():
+            # Nothing can have been missed before: whoever enters looks first, and waits then.
+            self._noticed.clear()
+            self.confirmed.set_result(None)
+
+    def give_up(self, error: BackendUnavailable) -> None:
+        if not self.confirmed.done():
+            self.confirmed.set_exception(error)
+
+
+class Watching:
+    """The connection, and who listens on it; connected while anyone listens, and again when it broke."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._channels: Channels[WatchOfInstance] = Channels()
+        self._connection: Connection | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @asynccontextmanager
+    async def watch(self, name: str) -> AsyncIterator[WatchOfInstance]:
+        """Listen to a channel; entered when Redis has confirmed. Raises BackendUnavailable if it cannot be reached."""
+        if self._closed:
+            raise BackendUnavailable("this backend was closed")
+        watch = WatchOfInstance()
+        with self._entered(name, watch):
+            await watch.confirmed
+            yield watch
+
+    @contextmanager
+    def _entered(self, name: str, watch: WatchOfInstance) -> Iterator[None]:
+        command = self._channels.enter(name, watch)
+        if command is not None and self._connection is not None:
+            self._connection.write(pack([command]))
+        if self._keeper is None or self._keeper.done():
+            self._keeper = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            command = self._channels.leave(name, watch)
+            if command is not None and self._connection is not None and not self._connection.closed.is_set():
+                self._connection.write(pack([command]))
+
+    async def _keep(self) -> None:
+        """Hold a connection while anyone listens. Ends at `close`, or when Redis refuses us for good."""
+        failures = 0
+        while True:
+            try:
+                await self._connect()
+            except BackendError as error:
+                unavailable = error if isinstance(error, BackendUnavailable) else BackendUnavailable(str(error))
+                unavailable.__cause__ = error
+                self._channels.give_up(unavailable)
+                if not self._channels:
+                    return
+                await asyncio.sleep(BACKOFF[min(failures, len(BACKOFF) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            await self._held()
+
+    async def _connect(self) -> None:
+        nodes = self._servers.routes.nodes
+        if self._servers.routes.stale:
+            await self._servers.search()
+            nodes = self._servers.routes.nodes
+        # On a cluster a message reaches every node, so that any will do; another one is tried when one fails.
+        error: BackendError | None = None
+        for endpoint in nodes:
+            try:
+                connection = await connect(
+                    self._servers.address, endpoint, self._servers.timeouts, on_reply=self._channels.heard
+                )
+            except BackendUnavailable as reason:
+                self._servers.routes.suspect()
+                error = reason
+                continue
+            self._connection = connection
+            for command in self._channels.again():
+                connection.write(pack([command]))
+            return
+        raise error or BackendUnavailable(f"{self._servers.address} has no servers")
+
+    async def _held(self) -> None:
+        """Until the connection is lost; a PING now and then finds out whether it still lives."""
+        connection = self._connection
+        assert connection is not None
+        try:
+            while not connection.closed.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PING_SECONDS):
+                        await connection.closed.wait()
+                        return
+                silent = asyncio.get_running_loop().time() - connection.heard_at
+                if silent > 2 * PING_SECONDS:
+                    connection.close("it was silent too long")
+                elif silent > PING_SECONDS / 2:
+                    connection.write(pack([("PING",)]))
+        finally:
+            self._connection = None
+            connection.close()
+
+    async def close(self) -> None:
+        """Hang up; those who wait run into their own timeouts, new ones are refused."""
+        self._closed = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+        self._channels.give_up(BackendUnavailable("this backend was closed"))

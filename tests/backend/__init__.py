@@ -1,0 +1,1 @@
+"""Backends: what both stores promise, and what is special about each."""
