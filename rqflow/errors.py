@@ -11,6 +11,7 @@ RqflowError
 │   ├── InstanceExists · InstanceClosed · InstanceNotClosed · HubExists · HubMismatch
 ├── LimitReached                a bound was passed: inbox, history, outstanding, …
 ├── LeaseLost                   another worker holds this task now
+├── ProcessDied                 an activity's own process ended without an answer
 ├── OutcomeError                what a run ended with, told to whoever awaits it
 │   ├── WorkflowFailed          it raised, timed out, or was refused
 │   │   └── WorkflowTimedOut
@@ -167,6 +168,15 @@ class LeaseLost(RqflowError):
     def __init__(self, task: str) -> None:
         super().__init__(f"task {task} is not leased to this worker any more; its result was dropped")
         self.task = task
+
+
+class ProcessDied(RqflowError):
+    """The process of an isolated activity ended without an answer: a crash, `os._exit`, or a kill from outside."""
+
+    def __init__(self, activity: str, how: str) -> None:
+        super().__init__(f"the process of activity {activity!r} ended without an answer, {how}")
+        self.activity = activity
+        self.how = how
 
 
 class OutcomeError(RqflowError):
