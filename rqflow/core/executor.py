@@ -18,7 +18,7 @@ from rqflow.core.events import End, Payload, Record, Stamped, WorkflowStarted, W
 from rqflow.core.live_run import LiveRun
 from rqflow.core.loop import Inside
 from rqflow.core.run import RunInfo, WorkflowDefinition
-from rqflow.core.stepping import close_of_lost, take_lost, take_step, warning_of
+from rqflow.core.stepping import close_of_lost, take_step, warning_of
 from rqflow.errors import CorruptEvent, IllegalTransition, ReplayMismatch, UnknownName
 
 BASE_SIZE: Final = 6_000
@@ -137,6 +137,7 @@ class Executor:
     def _advance(self, batch: _Batch, count: int) -> Decision:
         run = self._run or self._start(batch)
         run.ledger.load(batch.records)
+        self.size += batch.size
         close, warnings = self._apply(run, batch)
         run.ledger.check_followed(len(batch.records), _asked(close))
         commands = run.ledger.take()
@@ -172,7 +173,7 @@ class Executor:
         run.now_ms = max(run.now_ms, stamped.at_ms)
         run.loop.now = run.now_ms / 1000
         close = take_step(run, self._definition, stamped.event, self._max_callbacks)  # type: ignore[arg-type]
-        lost = take_lost(run, last=close is not None)
+        lost = run.loop.lost.take(last=close is not None)
         if lost:
             close = close or close_of_lost(run, lost)
             if not run.replaying:

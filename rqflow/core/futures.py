@@ -90,3 +90,12 @@ class RunTask(asyncio.Task[T]):
         removed = super().remove_done_callback(fn)
         self.watchers -= removed
         return removed
+
+
+def as_coroutine(awaitable: Coroutine[Any, Any, T] | asyncio.Future[T]) -> Coroutine[Any, Any, T]:
+    """What `create_task` needs. Calling an activity gives a future, which people hand to `create_task` all the same."""
+    return _wait(awaitable) if isinstance(awaitable, asyncio.Future) else awaitable
+
+
+async def _wait(future: asyncio.Future[T]) -> T:
+    return await future

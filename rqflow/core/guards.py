@@ -69,6 +69,19 @@ def _guard(shown: str, why: str) -> Callable[..., NoReturn]:
 class GuardedLoop(asyncio.AbstractEventLoop):
     """An event loop that refuses all that replay cannot repeat; what remains is RunLoop's."""
 
+    def get_debug(self) -> bool:
+        return False
+
+    def set_debug(self, enabled: bool) -> None:
+        """Ignored: debug mode measures real time."""
+
+    def get_exception_handler(self) -> None:
+        return None
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Ignored: what asyncio reports when it collects objects comes at times that replay cannot repeat (lost.py
+        finds the exceptions of forgotten tasks in time)."""
+
 
 for _name, (_shown, _why) in GUARDED.items():
     setattr(GuardedLoop, _name, _guard(_shown, _why))

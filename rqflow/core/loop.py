@@ -15,17 +15,16 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any, Final, Protocol, TypeVar
 
-from rqflow.core.futures import DurableTimer, RunFuture, RunHandle, RunTask
+from rqflow.core.futures import DurableTimer, RunFuture, RunHandle, RunTask, as_coroutine
 from rqflow.core.gate import Gate
 from rqflow.core.guards import GuardedLoop
+from rqflow.core.lost import Lost
 from rqflow.errors import BadInput, LimitReached, NotDeterministic
 
 T = TypeVar("T")
 
 MAX_DELAY_S: Final = 100 * 366 * 86_400
 """A hundred years: a longer timer is a mistake in units."""
-MAX_WARNED_LATER: Final = 100
-"""Failed tasks that somebody waited on but nobody read, kept until the run's end."""
 
 _STRIDE: Final = 0x9E3779B97F4A7C15
 _MASK: Final = (1 << 61) - 2
@@ -62,11 +61,7 @@ class RunLoop(GuardedLoop):
         """Seconds since the epoch, of the event that is being applied."""
         self.stopped = False
         """Set to end the step after the callback that is running."""
-        self.errors: list[BaseException] = []
-        """What plain callbacks raised in this step."""
-        self.forgotten: list[RunTask[Any]] = []
-        """Tasks that failed in this step while nobody waited for them."""
-        self.unread: list[RunTask[Any]] = []
+        self.lost = Lost()
         self.tasks: dict[RunTask[Any], None] = {}
         self._gate = gate
         self._seed = seed
@@ -100,39 +95,19 @@ class RunLoop(GuardedLoop):
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as error:
-                self.errors.append(error)
+                self.lost.errors.append(error)
             if self.stopped:
                 break
 
     def _ended(self, task: RunTask[Any]) -> None:
         self.tasks.pop(task, None)
-        if not task.cancelled() and task._log_traceback:
-            (self.unread if task.watchers else self.forgotten).append(task)
-
-    def take_forgotten(self, *, last: bool) -> list[RunTask[Any]]:
-        """Tasks of this step whose exceptions nobody has read and nobody waits for; each once.
-
-        At the run's end (`last`) also those that somebody waited on without reading them.
-        """
-        candidates = self.forgotten + self.unread if last else self.forgotten
-        found = [task for task in candidates if task._log_traceback]
-        for task in found:
-            task._log_traceback = False
-        self.forgotten = []
-        self.unread = [task for task in self.unread if task._log_traceback][-MAX_WARNED_LATER:]
-        return found
+        self.lost.note(task)
 
     def drop(self) -> None:
         """Forget all that is ready; used once, when the run is let go."""
-        self.tasks, self._ready, self.forgotten, self.unread = {}, [], [], []
+        self.tasks, self._ready, self.lost = {}, [], Lost()
 
     # ---- what asyncio asks of a loop -----------------------------------------------------------------------------
-
-    def get_debug(self) -> bool:
-        return False
-
-    def set_debug(self, enabled: bool) -> None:
-        """Ignored: debug mode measures real time."""
 
     def is_running(self) -> bool:
         return _get_running_loop() is self
@@ -197,6 +172,7 @@ class RunLoop(GuardedLoop):
         context: Context | None = None,
         eager_start: bool | None = None,
     ) -> RunTask[T]:
+        coro = as_coroutine(coro)
         if self._gate.closed or self._gate.reading:
             coro.close()
         self._gate.check("create_task")
@@ -224,13 +200,6 @@ class RunLoop(GuardedLoop):
 
     def get_task_factory(self) -> Any:
         return _EAGER_FACTORY if self._eager else None
-
-    def get_exception_handler(self) -> None:
-        return None
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """What asyncio reports when objects are collected comes at times that replay cannot repeat: `_ended` is
-        where exceptions of tasks are found."""
 
 
 def _forget_generator(_: object) -> None:

@@ -39,19 +39,6 @@ def take_step(run: LiveRun, definition: WorkflowDefinition, event: News, limit: 
     return None
 
 
-def take_lost(run: LiveRun, *, last: bool) -> list[tuple[str, BaseException]]:
-    """What was raised in this step where nobody listens, each with the place it came from."""
-    if not last and not run.loop.errors and not run.loop.forgotten:
-        return []
-    lost: list[tuple[str, BaseException]] = [("a callback", error) for error in run.loop.errors]
-    run.loop.errors = []
-    for task in run.loop.take_forgotten(last=last):
-        error = task.exception()
-        if error is not None:
-            lost.append((f"task {task.get_name()!r}, which nobody awaited,", error))
-    return lost
-
-
 def close_of_lost(run: LiveRun, lost: list[tuple[str, BaseException]]) -> Close | None:
     """Continue-as-new may be asked for in a signal handler or a task that nobody awaits, too."""
     for _, error in lost:
