@@ -1,0 +1,144 @@
+"""Hub: `hub create`, `list`, `show` and `delete`: the namespaces of a Redis."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from rqflow.backend.calls.hubs import HubInfo
+from rqflow.backend.opening import create_hub, delete_hub, describe_hub, list_hubs
+from rqflow.cli.arguments import Duration
+from rqflow.cli.screen import Column, iso, local, show_facts, show_json, show_table, span
+from rqflow.cli.session import Session, json_option, with_session
+
+
+@click.group()
+def hub() -> None:
+    """Create, list, show and delete hubs: namespaces that know nothing of each other.
+
+    \b
+    Example:
+      rqflow hub create shop --partitions 4
+    """
+
+
+@hub.command()
+@click.argument("name")
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, 1_024),
+    default=1,
+    show_default=True,
+    help="Shares that a Redis Cluster can spread; fixed for good.",
+)
+@click.option(
+    "--retention",
+    type=Duration(),
+    default="7d",
+    show_default=True,
+    metavar="TIME",
+    help="How long ended instances are kept.",
+)
+@json_option
+@with_session
+def create(session: Session, *, name: str, partitions: int, retention: timedelta, as_json: bool) -> None:  # fmt: skip
+    """Create a hub, or find it there with the same settings.
+
+    \b
+    Example:
+      rqflow hub create shop --partitions 4 --retention 30d
+    """
+    with session.naming_address():
+        found = create_hub(session.settings.url, name, partitions=partitions, retention=retention)
+    if as_json:
+        show_json(_plain(found))
+    else:
+        click.echo(f"hub {found.name} has {_partitions(found)} and keeps ended instances {span(found.retention)}")
+
+
+@hub.command("list")
+@json_option
+@with_session
+def list_command(session: Session, *, as_json: bool) -> None:
+    """List the hubs of a Redis.
+
+    \b
+    Example:
+      rqflow hub list --json
+    """
+    with session.naming_address():
+        found = list_hubs(session.settings.url)
+    if as_json:
+        show_json([_plain(one) for one in found])
+        return
+    show_table(
+        (Column("HUB"), Column("PARTITIONS", right=True), Column("RETENTION", right=True), Column("CREATED")),
+        [(one.name, one.partitions, span(one.retention), local(one.created_at)) for one in found],
+    )
+
+
+@hub.command()
+@click.argument("name")
+@json_option
+@with_session
+def show(session: Session, *, name: str, as_json: bool) -> None:
+    """Show what is fixed about a hub.
+
+    \b
+    Example:
+      rqflow hub show shop
+    """
+    with session.naming_address():
+        found = describe_hub(session.settings.url, name)
+    if as_json:
+        show_json(_plain(found))
+    else:
+        show_facts(
+            (
+                ("hub", found.name),
+                ("partitions", found.partitions),
+                ("retention", span(found.retention)),
+                ("created", local(found.created_at)),
+                ("key layout", found.version),
+            )
+        )
+
+
+@hub.command()
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Even with open instances and live workers.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@with_session
+def delete(session: Session, *, name: str, force: bool, yes: bool, as_json: bool) -> None:
+    """Delete a hub with every instance in it.
+
+    \b
+    Example:
+      rqflow hub delete shop --yes
+    """
+    with session.naming_address():
+        describe_hub(session.settings.url, name)
+        if not yes:
+            click.confirm(f"Delete hub {name} and all its instances?", abort=True, err=True)
+        removed = delete_hub(session.settings.url, name, force=force)
+    if as_json:
+        show_json({"name": name, "keys_removed": removed})
+    else:
+        click.echo(f"deleted hub {name}: {removed:,} keys")
+
+
+def _partitions(found: HubInfo) -> str:
+    return f"{found.partitions} partition{'s' if found.partitions > 1 else ''}"
+
+
+def _plain(found: HubInfo) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "partitions": found.partitions,
+        "retention_seconds": found.retention.total_seconds(),
+        "created_at": iso(found.created_at),
+        "version": found.version,
+    }
