@@ -1,0 +1,201 @@
+"""Activities: attempts in their slots: begun, watched, stopped, and told to the store when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any
+
+from rqflow.authoring.activities import Activity, Mode
+from rqflow.authoring.attempt import CURRENT_ATTEMPT
+from rqflow.authoring.registry import Registry
+from rqflow.backend.calls.tasks import ActivityTask, CompleteActivity, Renew, RetryActivity
+from rqflow.core.failure import failure_of
+from rqflow.core.options import ActivityOptions
+from rqflow.core.wire import decode_options
+from rqflow.errors import CorruptEvent
+from rqflow.worker.execution import Unfit
+from rqflow.worker.isolated import ChildRaised
+from rqflow.worker.item import Item, Outlet
+from rqflow.worker.kinds import Kinds
+from rqflow.worker.options import WorkerOptions
+from rqflow.worker.reports import failed, final, refusal, success, timed_out
+from rqflow.worker.retry import class_names
+from rqflow.worker.running import Running
+from rqflow.worker.slots import Slots
+from rqflow.worker.standing import Standing
+from rqflow.worker.unknown import UnknownNames
+
+logger = logging.getLogger("rqflow.worker")
+
+FRESH = 0.002
+"""An attempt younger than this (seconds) may end any moment."""
+
+CLOSE_WAIT = 0.5
+"""Seconds in which the code of stopped attempts may clean up when the worker leaves."""
+
+
+class Activities:
+    """All attempts of a worker. An attempt has a slot until its code has returned, whatever was decided about it."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        options: WorkerOptions,
+        standing: Standing,
+        payload_limit: int,
+        unknown: UnknownNames,
+        release: Callable[[str], None],
+        changed: Callable[[], None],
+        random: Random,
+    ) -> None:
+        self.slots = Slots(registry, options)
+        self.finished = 0
+        self._registry = registry
+        self._options = options
+        self._standing = standing
+        self._payload_limit = payload_limit
+        self._unknown = unknown
+        self._release = release
+        self._changed = changed
+        self._random = random
+        self._kinds = Kinds(options, payload_limit)
+        self._running: dict[Running, asyncio.Task[None]] = {}
+        self._begun = 0.0
+
+    def attempts(self) -> tuple[Running, ...]:
+        """Those whose code has not returned. Safe to call from another thread."""
+        return tuple(self._running)
+
+    @property
+    def fresh(self) -> bool:
+        """Some attempt was begun a moment ago."""
+        return bool(self._running) and time.monotonic() - self._begun < FRESH
+
+    def accept(self, task: ActivityTask, outlet: Outlet) -> None:
+        """Begin an attempt."""
+        activity = self._registry.activities.get(task.name)
+        if activity is None:
+            outlet.offer(Item(self._unknown.give_back(task), answered=_ignore, token=task.token))
+            return
+        try:
+            options = decode_options(task.options)
+        except CorruptEvent as error:
+            running = Running(task, ActivityOptions(), outlet, payload_limit=self._payload_limit)
+            self.tell(running, final(running, refusal(error)))
+            return
+        running = Running(task, options, outlet, payload_limit=self._payload_limit)
+        self._begun = running.began
+        self.slots.occupy(activity.mode)
+        work = asyncio.get_running_loop().create_task(self._attempt(activity, running))
+        self._running[running] = work
+        work.add_done_callback(partial(self._ended, running, activity.mode))
+        if activity.mode == "async":
+            running.interrupt = lambda hard: _cancel(work)
+        self._watch(running)
+
+    async def _attempt(self, activity: Activity[..., Any], running: Running) -> None:
+        CURRENT_ATTEMPT.set(running)
+        report = await self._outcome(activity, running)
+        if report is not None and running.settle():
+            self.tell(running, report)
+
+    def _ended(self, running: Running, mode: Mode, work: asyncio.Task[None]) -> None:
+        # Not in a `finally` of the coroutine: one that is canceled before its first step never enters its body.
+        del self._running[running]
+        self.slots.free(mode)
+        self.finished += 1
+        if not work.cancelled() and (error := work.exception()) is not None:
+            logger.error("activity %r: the worker failed around it", running.task.name, exc_info=error)
+        self._changed()
+
+    async def _outcome(self, activity: Activity[..., Any], running: Running) -> CompleteActivity | RetryActivity | None:
+        """What the code comes to; None if that was decided elsewhere. Whatever the code raises is its failure."""
+        try:
+            payload = await self._kinds.run(activity, running)
+        except Unfit as unfit:
+            return final(running, refusal(unfit.error))
+        except ChildRaised as raised:
+            return failed(running, raised.failure, raised.names, self._random)
+        except BaseException as error:
+            if running.settled or isinstance(error, GeneratorExit):
+                return None
+            return failed(running, failure_of(error), class_names(error), self._random)
+        return success(running, payload, self._payload_limit)
+
+    def tell(self, running: Running, report: CompleteActivity | RetryActivity) -> None:
+        """Offer what an attempt came to."""
+        task, outlet = running.task, running.outlet
+        details = running.untold_details()
+        if details is not None and isinstance(report, RetryActivity):
+            # The next attempt reads them, so they go out before it is made.
+            outlet.offer(Item(self.renewal(task.partition, ((task.token, details),)), answered=_ignore))
+        weight = len(report.event if isinstance(report, CompleteActivity) else report.failure)
+        outlet.offer(Item(report, answered=_ignore, weight=weight, token=task.token))
+
+    def renewal(self, partition: int, heartbeats: tuple[tuple[str, bytes], ...]) -> Renew:
+        """A renewal that carries heartbeats."""
+        return Renew(
+            partition=partition,
+            worker=self._standing.id,
+            lease=self._options.lease,
+            heartbeats=heartbeats,
+            stats=self._standing.stats,
+        )
+
+    async def close(self) -> None:
+        """Stop all, as a worker that leaves does: what they come to is not told, threads that go on are left alone."""
+        works = [self._running[running] for running in self.attempts()]
+        for running in self.attempts():
+            self.drop(running, hard=True)
+        if works:
+            await asyncio.wait(works, timeout=CLOSE_WAIT)
+        for work in works:
+            work.cancel()
+        self._kinds.close()
+
+    def cancel(self, token: str) -> None:
+        """Nobody needs this one."""
+        for running in self.attempts():
+            if running.task.token == token:
+                self.drop(running, hard=False)
+
+    def drop(self, running: Running, *, hard: bool) -> None:
+        """Stop an attempt as far as its kind allows; what it comes to is not told."""
+        running.settle()
+        running.abandon()
+        running.interrupt(hard)
+        self._release(running.task.token)
+
+    def _watch(self, running: Running) -> None:
+        """Look at the time limits when the next may have passed."""
+        if running.settled or math.isinf(running.next_check):
+            return
+        limit = running.passed_limit(time.monotonic())
+        if limit:
+            self.give_up(running, limit)
+        else:
+            wait = max(0.0, running.next_check - time.monotonic())
+            asyncio.get_running_loop().call_later(wait, self._watch, running)
+
+    def give_up(self, running: Running, limit: str) -> None:
+        """An attempt passed a time limit: it is told as timed out, whatever its code still does."""
+        if running.settle():
+            failure, names = timed_out(running, limit)
+            self.tell(running, failed(running, failure, names, self._random))
+            running.abandon()
+            running.interrupt(True)
+
+
+def _cancel(work: asyncio.Task[None]) -> None:
+    work.cancel("the activity is not wanted any more, or its time is up")
+
+
+def _ignore(answer: Any) -> None:
+    """Nothing follows from the answer: a refused report is of an attempt that is not ours any more."""

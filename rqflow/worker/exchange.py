@@ -1,0 +1,205 @@
+"""Exchange: a worker's conversation with one partition: what is finished goes out, what is next comes in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from rqflow.backend.calls.call import Call
+from rqflow.backend.calls.tasks import FireDue, Sweep, Take, Taken
+from rqflow.backend.protocol import Backend
+from rqflow.errors import BackendError, LeaseLost, RqflowError
+from rqflow.worker.intake import Intake
+from rqflow.worker.item import Desk, Item
+from rqflow.worker.link import Link
+from rqflow.worker.listener import Listener
+from rqflow.worker.options import WorkerOptions
+from rqflow.worker.outgoing import Outgoing
+from rqflow.worker.relay import Relay
+from rqflow.worker.sending import send_each
+from rqflow.worker.standing import Standing
+from rqflow.worker.times import Times
+
+logger = logging.getLogger("rqflow.worker")
+
+LINGER = 0.001
+"""Activities that just began are given this long to end before the loop blocks: saves a round trip each."""
+FIRE_LIMIT = 100
+"""Due members handled in one call, so that no script holds Redis for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one round trip carries, in the order in which it is carried out: all else makes tasks for the Take."""
+
+    items: tuple[Item, ...]
+    fire: FireDue | None
+    sweep: Sweep | None
+    take: Take
+    epoch: int
+
+    @property
+    def calls(self) -> list[Call[Any]]:
+        extra = [call for call in (self.fire, self.sweep, self.take) if call is not None]
+        return [*(item.call for item in self.items), *extra]
+
+
+class Exchange:
+    """One loop for one partition: one round trip at a time, so that load makes the batches.
+
+    It runs whenever something is finished, due, or may be there to take. Only an idle one blocks on its streams.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        *,
+        backend: Backend,
+        standing: Standing,
+        options: WorkerOptions,
+        desk: Desk,
+        link: Link,
+        relay: Relay,
+        moved: Callable[[], None],
+    ) -> None:
+        self.partition = partition
+        self.times = Times(asyncio.get_running_loop().time(), sweep_interval(options, backend.hub.partitions))
+        self._backend = backend
+        self._standing = standing
+        self._options = options
+        self._desk = desk
+        self._link = link
+        self._relay = relay
+        self._moved = moved
+        self._wake = asyncio.Event()
+        self._outgoing = Outgoing(desk)
+        self._listener = Listener(partition, backend, standing, link, self._wake.set)
+        self._intake = Intake(partition, standing=standing, options=options, desk=desk, listener=self._listener)
+
+    def offer(self, item: Item) -> None:
+        """Send with the next exchange."""
+        self._outgoing.add(item)
+        self._wake.set()
+
+    def relay_soon(self) -> None:
+        """The partition's outbox has messages."""
+        self._relay.wake(self.partition)
+
+    def wake(self) -> None:
+        """Look again: something changed."""
+        self._wake.set()
+
+    def look(self) -> None:
+        """Ask the store anew, what is due included: something came, or a clock was moved."""
+        self._intake.look()
+        self.times.next_due = 0.0
+        self._wake.set()
+
+    @property
+    def quiet(self) -> bool:
+        """All that is finished has been answered, and nothing that was brought waits to be loaded."""
+        return not (self._outgoing or self._outgoing.under_way or self._listener.entries)
+
+    @property
+    def exhausted(self) -> bool:
+        """Quiet, and the last Take found nothing more."""
+        return self.quiet and not self._intake.wants
+
+    async def reset(self) -> None:
+        """The lease is lost: what is untold would be refused, and the streams read from are others' now."""
+        await self._listener.stop()
+        self._outgoing.reset()
+        self._intake.reset()
+
+    async def run(self) -> None:
+        """Trade until the worker has left."""
+        try:
+            while not self._standing.left:
+                await self._standing.registered.wait()
+                await self._until_ready()
+                if self._standing.registered.is_set() and not self._standing.left:
+                    await self._trade()
+        finally:
+            await self._listener.stop()
+
+    async def _until_ready(self) -> None:
+        loop = asyncio.get_running_loop()
+        lingered = False
+        while self._standing.registered.is_set() and not self._standing.left:
+            if self._outgoing or self._intake.wants or loop.time() >= self.times.next:
+                return
+            self._wake.clear()
+            wake_at = self.times.next
+            if self._desk.turns_waiting(self.partition) == 0:
+                if not lingered and self._desk.activities_fresh():
+                    lingered = True
+                    wake_at = min(wake_at, loop.time() + LINGER)
+                elif not self._options.burst:
+                    self._listener.start(activities=self._desk.activity_room() > 0)
+            timer = loop.call_at(wake_at, self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                timer.cancel()
+
+    def _gather(self) -> Batch:
+        now = asyncio.get_running_loop().time()
+        sweep = now >= self.times.next_sweep
+        fire = sweep or now >= self.times.next_due
+        here, worker, build = self.partition, self._standing.id, self._standing.build
+        return Batch(
+            items=self._outgoing.gather(items=self._options.batch_items, size=self._options.batch_bytes),
+            fire=FireDue(partition=here, limit=FIRE_LIMIT) if fire else None,
+            sweep=Sweep(partition=here, worker=worker, build=build, max_losses=self._options.max_losses)
+            if sweep
+            else None,
+            take=self._intake.take(),
+            epoch=self._standing.epoch,
+        )
+
+    async def _trade(self) -> None:
+        batch = self._gather()
+        self._desk.reserve(batch.take.activity_room)
+        try:
+            answers = await send_each(self._backend, batch.calls)
+        except BackendError as error:
+            answers = [error] * len(batch.calls)
+        finally:
+            self._desk.reserve(-batch.take.activity_room)
+        refused = self._outgoing.settle(batch.items, answers[: len(batch.items)])
+        if batch.epoch != self._standing.epoch:
+            # Another worker by now: what came is the old one's, and goes to whoever takes over from it.
+            await self.reset()
+            return
+        refused = self._told(batch, answers[len(batch.items) :]) or refused
+        self._moved()
+        if refused is None:
+            self._link.answered(self.partition)
+        else:
+            await self._link.failed(self.partition, refused)
+
+    def _told(self, batch: Batch, answers: list[Any]) -> BackendError | None:
+        """What the store said to our own questions; a refusal if it is one."""
+        now = asyncio.get_running_loop().time()
+        taken = answers[-1]
+        if batch.sweep is not None and not isinstance(answers[-2], RqflowError):
+            self.times.swept(now, more=bool(answers[-2]))
+        if isinstance(taken, Taken):
+            fired = None if batch.fire is None or isinstance(answers[0], RqflowError) else int(answers[0])
+            self.times.learn(taken, now, fired=fired)
+            self._intake.took(batch.take, taken, self)
+            return None
+        self._intake.unheard(batch.take)
+        if isinstance(taken, LeaseLost):
+            self._standing.lose(str(taken), batch.epoch)
+            return None
+        return taken if isinstance(taken, BackendError) else BackendError(f"tasks cannot be taken: {taken}")
+
+
+def sweep_interval(options: WorkerOptions, partitions: int) -> timedelta:
+    """Longer with more partitions, so that an idle worker asks little; always well within a lease."""
+    return min(options.sweep * min(partitions, 4), options.lease / 4)

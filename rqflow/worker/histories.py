@@ -1,0 +1,50 @@
+"""Histories: the whole history of a run, read in pages of bounded size, for a turn that has no live executor."""
+
+from __future__ import annotations
+
+import asyncio
+
+from rqflow.backend.calls.instances import ReadHistory
+from rqflow.backend.calls.tasks import QueryTask, WorkflowTask
+from rqflow.backend.protocol import Backend
+from rqflow.errors import BackendError
+from rqflow.worker.link import Link
+
+PAGE_BYTES = 4 * 1_048_576
+"""What one page should weigh, judged by the history's average event."""
+PAGE_EVENTS = 1_000
+READERS = 8
+"""Histories read at the same time; others wait their turn."""
+
+
+class Histories:
+    """Reads what a task did not bring along."""
+
+    def __init__(self, backend: Backend, link: Link) -> None:
+        self._backend = backend
+        self._link = link
+        self._readers = asyncio.Semaphore(READERS)
+
+    async def read(self, task: WorkflowTask | QueryTask) -> tuple[bytes, ...]:
+        """The first `task.history_length` events. Raises NotFound when the run is gone, waits out an absent store."""
+        events: list[bytes] = []
+        average = 0
+        if isinstance(task, WorkflowTask):
+            events += task.history if task.history_from == 0 else ()
+            average = task.history_bytes // max(1, task.history_length)
+        limit = max(10, min(PAGE_EVENTS, PAGE_BYTES // max(1, average)))
+        async with self._readers:
+            while len(events) < task.history_length:
+                call = ReadHistory(
+                    partition=task.partition, instance=task.instance, run=task.run, after=len(events), limit=limit
+                )
+                try:
+                    page = await self._backend.call(call)
+                except BackendError as error:
+                    await self._link.failed(task.partition, error)
+                    continue
+                self._link.answered(task.partition)
+                if not page.events:
+                    break
+                events += page.events
+        return tuple(events[: task.history_length])

@@ -1,0 +1,74 @@
+"""Item: something finished that waits to be told to the store, and the seams between an exchange and the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rqflow.backend.calls.call import Call
+from rqflow.backend.calls.tasks import CancelNotice, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A call, and who hears its answer."""
+
+    call: Call[Any]
+    answered: Callable[[Any], None]
+    """Given the answer or an RqflowError, once; never a BackendError: then the call is sent again."""
+    weight: int = 0
+    """Bytes, as far as they matter to the size of a batch."""
+    token: str = ""
+    """Of the task that this finishes; released with the answer."""
+
+
+class Outlet(Protocol):
+    """Where finished things go: the exchange of the partition that their tasks came from."""
+
+    @property
+    def partition(self) -> int: ...
+
+    def offer(self, item: Item) -> None:
+        """Send with the next exchange."""
+        ...
+
+    def relay_soon(self) -> None:
+        """The partition's outbox has messages."""
+        ...
+
+
+class Desk(Protocol):
+    """What an exchange hands tasks to."""
+
+    def accept(self, task: Task, outlet: Outlet) -> None:
+        """Take charge of a task; sooner or later the outlet is offered what it came to."""
+        ...
+
+    def cancel(self, notice: CancelNotice) -> None:
+        """An activity is not wanted any more."""
+        ...
+
+    def holds(self, token: str) -> bool:
+        """Whether this task is here already."""
+        ...
+
+    def release(self, token: str) -> None:
+        """The store has heard the end of a task, or it is not ours any more."""
+        ...
+
+    def turns_waiting(self, partition: int) -> int:
+        """Workflow and query tasks of a partition that are here and not finished."""
+        ...
+
+    def activity_room(self) -> int:
+        """Activities that may come now."""
+        ...
+
+    def reserve(self, room: int) -> None:
+        """Promise activity room to a Take that is under way; a negative number ends the promise."""
+        ...
+
+    def activities_fresh(self) -> bool:
+        """Whether activities were begun a moment ago and may end any moment."""
+        ...

@@ -1,0 +1,41 @@
+"""Link: how a worker outlasts an absent store: waits that grow, and one line of log at loss and at return."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from random import Random
+
+from rqflow.errors import RqflowError
+
+logger = logging.getLogger("rqflow.worker")
+
+FIRST_WAIT = 0.05
+LONGEST_WAIT = 2.0
+
+
+class Link:
+    """The state of the connection as all partitions' exchanges see it. One of them notices first and says so."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._failures: dict[int, int] = {}
+        """Failures in a row, by partition."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether some partition cannot be reached."""
+        return bool(self._failures)
+
+    async def failed(self, partition: int, error: RqflowError) -> None:
+        """Wait before the next try: longer each time, never more than LONGEST_WAIT, and not all at once."""
+        if not self._failures:
+            logger.warning("the store does not answer, trying again until it does: %s", error)
+        count = self._failures[partition] = self._failures.get(partition, 0) + 1
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(count - 1, 10))
+        await asyncio.sleep(wait * self._random.uniform(0.5, 1.0))
+
+    def answered(self, partition: int) -> None:
+        """The partition answers (again)."""
+        if self._failures and self._failures.pop(partition, None) is not None and not self._failures:
+            logger.warning("the store answers again")

@@ -1,0 +1,77 @@
+"""Listener: the blocked read of an idle exchange, kept running while other things are said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from rqflow.backend.calls.tasks import Entry
+from rqflow.backend.protocol import Backend
+from rqflow.errors import RqflowError
+from rqflow.worker.link import Link
+from rqflow.worker.standing import Standing
+
+LISTEN = timedelta(seconds=10)
+"""How long one blocked read lasts. What is due is not left to its end: the exchange's own timer is exact."""
+
+
+class Listener:
+    """Waits on a partition's streams, on a connection of its own. What it brings is leased, but not loaded.
+
+    A read is not cut short when something else happens: it would have to be asked again what it may have read. It
+    ends by itself, and what it brought goes into the next Take.
+    """
+
+    def __init__(self, partition: int, backend: Backend, standing: Standing, link: Link, wake: Callable[[], None]):
+        self.entries: list[Entry] = []
+        """Brought and not handed on yet."""
+        self.doubtful = False
+        """A read ended without telling what it read: the store knows (Take again)."""
+        self._partition = partition
+        self._backend = backend
+        self._standing = standing
+        self._link = link
+        self._wake = wake
+        self._reading: asyncio.Task[None] | None = None
+
+    def start(self, *, activities: bool) -> None:
+        """Read, unless a read is under way. Without room for activities their queues are left out."""
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().create_task(self._read(activities))
+            self._reading.add_done_callback(self._ended)
+
+    async def stop(self) -> None:
+        """End the read; what it may have brought unseen is doubtful."""
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            self.doubtful = True
+            reading.cancel()
+            await asyncio.wait((reading,))
+
+    def reset(self) -> None:
+        """What was brought belongs to a lease that is lost."""
+        self.entries.clear()
+        self.doubtful = False
+
+    async def _read(self, activities: bool) -> None:
+        epoch = self._standing.epoch
+        wanted = self._standing.subscription
+        if not activities:
+            wanted = type(wanted)(workflow_queues=wanted.workflow_queues)
+        try:
+            entries = await self._backend.wait_for_tasks(self._partition, self._standing.id, wanted, LISTEN)
+        except RqflowError as error:
+            # Should our streams be gone (we were declared dead), the next Take or Renew says so.
+            self.doubtful = True
+            await self._link.failed(self._partition, error)
+            return
+        if epoch == self._standing.epoch:
+            self.entries += entries
+
+    def _ended(self, reading: asyncio.Task[None]) -> None:
+        if self._reading is reading:
+            self._reading = None
+            if not reading.cancelled():
+                reading.result()
+        self._wake()

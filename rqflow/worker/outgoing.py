@@ -1,0 +1,67 @@
+"""Outgoing: what is finished and not yet told to the store, in order, in batches of bounded size."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from rqflow.errors import BackendError, LeaseLost
+from rqflow.worker.item import Desk, Item
+
+
+class Outgoing:
+    """A queue that forgets an item only when the store has answered it.
+
+    Bounded by what the worker has taken: each task in hand finishes once.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._waiting: deque[Item] = deque()
+        self.under_way = 0
+        """Items that were sent and not answered."""
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, item: Item) -> None:
+        """Send it with the next batch."""
+        self._waiting.append(item)
+
+    def gather(self, *, items: int, size: int) -> tuple[Item, ...]:
+        """The oldest items, so many and so many bytes at most; at least one, if there is one."""
+        batch: list[Item] = []
+        weight = 0
+        while self._waiting and len(batch) < items and weight < size:
+            batch.append(self._waiting.popleft())
+            weight += batch[-1].weight
+        self.under_way = len(batch)
+        return tuple(batch)
+
+    def unheard(self, batch: Sequence[Item]) -> None:
+        """Nobody answered: they go out again, before all others. Fences refuse what had been carried out."""
+        self.under_way = 0
+        self._waiting.extendleft(reversed(batch))
+
+    def settle(self, batch: Sequence[Item], answers: Sequence[Any]) -> BackendError | None:
+        """Hand each answer to whom it concerns; the first refusal by the store itself (such as: out of memory)."""
+        refused: list[Item] = []
+        reason: BackendError | None = None
+        for item, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, BackendError):
+                refused.append(item)
+                reason = reason or answer
+            else:
+                item.answered(answer)
+                self._desk.release(item.token)
+        self.unheard(refused)
+        return reason
+
+    def reset(self) -> None:
+        """The lease is lost: what waits would be refused."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        for item in waiting:
+            item.answered(LeaseLost(item.token))
+            self._desk.release(item.token)

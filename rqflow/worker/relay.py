@@ -1,0 +1,85 @@
+"""Relay: carries what one partition's instances sent to those of others: in order, at least once, in bounded steps."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+
+from rqflow.backend.calls.tasks import DropOutbox, Message, ReadOutbox, Receive
+from rqflow.backend.protocol import Backend, unwrap
+from rqflow.errors import BackendError, RqflowError
+from rqflow.worker.link import Link
+
+logger = logging.getLogger("rqflow.worker")
+
+STEP = 100
+"""Messages read at a time."""
+
+
+class Relay:
+    """One for a worker. Several workers may relay one outbox at once: the receiver drops what it has had.
+
+    A message is dropped from the outbox only when its receiver has it, so a relay that dies in between costs a repeat.
+    """
+
+    def __init__(self, backend: Backend, link: Link, received: Callable[[int], None]) -> None:
+        self._backend = backend
+        self._link = link
+        self._received = received
+        """Called with the partition that got messages."""
+        self._waiting: set[int] = set()
+        self._some = asyncio.Event()
+        self.carried = 0
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is waiting to be relayed, as far as this worker knows."""
+        return not self._waiting
+
+    def wake(self, partition: int) -> None:
+        """This partition's outbox has messages."""
+        self._waiting.add(partition)
+        self._some.set()
+
+    async def run(self) -> None:
+        """Relay until canceled."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            for partition in sorted(self._waiting):
+                try:
+                    more = await self._step(partition)
+                except BackendError as error:
+                    self._some.set()
+                    await self._link.failed(partition, error)
+                    continue
+                if more:
+                    self._some.set()
+                else:
+                    self._waiting.discard(partition)
+
+    async def _step(self, partition: int) -> bool:
+        """Carry the oldest messages; whether there may be more that can be carried."""
+        messages = await self._backend.call(ReadOutbox(partition=partition, limit=STEP))
+        if not messages:
+            return False
+        by_target: dict[int, list[Message]] = defaultdict(list)
+        for message in messages:
+            by_target[message.to].append(message)
+        targets = sorted(by_target)
+        answers = await self._backend.send(
+            [Receive(partition=to, source=partition, messages=tuple(by_target[to])) for to in targets]
+        )
+        received: list[str] = []
+        for to, answer in zip(targets, answers, strict=True):
+            if isinstance(answer, RqflowError):
+                logger.error("partition %d refused messages of partition %d, they wait: %s", to, partition, answer)
+            else:
+                self.carried += len(by_target[to])
+                self._received(to)
+                received += [message.id for message in by_target[to]]
+        if received:
+            unwrap((await self._backend.send([DropOutbox(partition=partition, ids=tuple(received))]))[0])
+        return len(messages) == STEP and bool(received)

@@ -1,0 +1,46 @@
+"""Slots: how many more activities may come, by what runs and by what was promised to takes under way."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rqflow.authoring.activities import Mode
+from rqflow.authoring.registry import Registry
+from rqflow.worker.options import WorkerOptions
+
+
+class Slots:
+    """Places for attempts: of all kinds together, and of those that need a thread or a process."""
+
+    def __init__(self, registry: Registry, options: WorkerOptions) -> None:
+        self._total = options.activity_slots if options.activities else 0
+        known = {activity.mode for activity in registry.activities.values()}
+        by_mode: dict[Mode, int] = {"thread": options.threads, "process": options.processes}
+        self._limits = {mode: limit for mode, limit in by_mode.items() if mode in known}
+        self._used: Counter[Mode] = Counter()
+        self._promised = 0
+
+    @property
+    def used(self) -> int:
+        """Attempts whose code has not returned."""
+        return self._used.total()
+
+    @property
+    def room(self) -> int:
+        """How many may come. The store does not know of which kind a task is, so the scarcest place counts."""
+        room = self._total - self.used
+        for mode, limit in self._limits.items():
+            room = min(room, limit - self._used[mode])
+        return max(0, room - self._promised)
+
+    def promise(self, room: int) -> None:
+        """A Take asks for so many; a negative number: it was answered."""
+        self._promised += room
+
+    def occupy(self, mode: Mode) -> None:
+        """An attempt begins."""
+        self._used[mode] += 1
+
+    def free(self, mode: Mode) -> None:
+        """Its code has returned."""
+        self._used[mode] -= 1

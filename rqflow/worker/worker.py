@@ -1,0 +1,212 @@
+"""Worker: one process' share of a hub's work: begun, kept, drained and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from random import Random
+from types import TracebackType
+from typing import Self
+
+from rqflow.authoring.registry import Registry, build_id
+from rqflow.backend.protocol import Backend, SyncBackend
+from rqflow.converters.json import dump_json
+from rqflow.worker.desk import TaskDesk
+from rqflow.worker.exchange import Exchange
+from rqflow.worker.histories import Histories
+from rqflow.worker.keeper import Keeper
+from rqflow.worker.link import Link
+from rqflow.worker.options import WorkerOptions
+from rqflow.worker.pulse import Pulse
+from rqflow.worker.registration import Registration
+from rqflow.worker.relay import Relay
+from rqflow.worker.standing import Standing
+
+logger = logging.getLogger("rqflow.worker")
+
+
+class Worker:
+    """Runs workflows and activities on the running event loop until it is stopped.
+
+    `await worker.run()`, or `async with Worker(…)` to have it run beside other code. `leases` is a blocking backend of
+    the same hub, for the thread that keeps the leases. Both backends stay the caller's to close.
+    """
+
+    def __init__(
+        self, registry: Registry, *, backend: Backend, leases: SyncBackend, options: WorkerOptions | None = None
+    ) -> None:
+        self.options = options or WorkerOptions()
+        self.standing = Standing(registry, self.options, self.options.build or build_id(registry))
+        self._backend = backend
+        self._leases = leases
+        self._link = Link(Random(self.options.seed))
+        self._relay = Relay(backend, self._link, self._received)
+        self._pulse = Pulse()
+        self._registration = Registration(backend, self.standing, self.options, self._link)
+        self._exchanges: list[Exchange] = []
+        self._moved = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._now = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._beside: asyncio.Task[None] | None = None
+        self.desk = TaskDesk(
+            registry=registry,
+            options=self.options,
+            standing=self.standing,
+            limits=backend.limits,
+            histories=Histories(backend, self._link),
+            pulse=self._pulse,
+            random=Random(self.options.seed),
+            changed=self._changed,
+        )
+        self.standing.on_lost = self._lease_lost
+
+    def stop(self, *, now: bool = False) -> None:
+        """Finish what runs and leave; `now`: stop what runs, give it back and leave. May be called again."""
+        self._stopping.set()
+        if now:
+            self._now.set()
+        self._changed()
+
+    def look(self) -> None:
+        """Ask the store at once for what is there and what is due: for tests that move a clock."""
+        for exchange in self._exchanges:
+            exchange.look()
+
+    async def run(self) -> None:
+        """Serve until stopped. Raises BackendError and HubMismatch if it cannot begin; later it outlasts both."""
+        self._pulse.thread = threading.get_ident()
+        self._exchanges = [self._exchange(partition) for partition in range(self._backend.hub.partitions)]
+        await self._registration.enter()
+        keeper = self._keeper()
+        keeper.start()
+        logger.info("worker %s serves hub %r", self.standing.id, self._backend.hub.name)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for exchange in self._exchanges:
+                    group.create_task(exchange.run())
+                beside = [
+                    group.create_task(each) for each in (self.desk.turner.run(), self._relay.run(), self._come_back())
+                ]
+                await self._until_done()
+                self.standing.left = True
+                self._wake()
+                for task in beside:
+                    task.cancel()
+        finally:
+            self.standing.left = True
+            keeper.stop()
+            await self.desk.activities.close()
+            self.desk.cache.clear()
+            await self._registration.leave()
+            logger.info("worker %s has left", self.standing.id)
+
+    async def __aenter__(self) -> Self:
+        self._beside = asyncio.get_running_loop().create_task(self.run())
+        ready = asyncio.get_running_loop().create_task(self.standing.registered.wait())
+        await asyncio.wait((self._beside, ready), return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._beside.done():
+            self._beside.result()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._beside is not None
+        self.stop(now=error is not None)
+        await self._beside
+
+    async def _until_done(self) -> None:
+        while not self._stopping.is_set():
+            await self._moved.wait()
+            self._moved.clear()
+            if self.options.burst and self._nothing_left():
+                self._stopping.set()
+        self.standing.draining = True
+        self._wake()
+        try:
+            async with asyncio.timeout(self.options.drain_timeout.total_seconds()):
+                while not (self._now.is_set() or self._drained()):
+                    await self._moved.wait()
+                    self._moved.clear()
+        except TimeoutError:
+            logger.warning("what still runs after %s is stopped and given back", self.options.drain_timeout)
+
+    def _drained(self) -> bool:
+        return self.desk.idle and all(exchange.quiet for exchange in self._exchanges) and self._relay.idle
+
+    def _nothing_left(self) -> bool:
+        soon = asyncio.get_running_loop().time() + self.options.burst_patience.total_seconds()
+        return self._drained() and all(
+            exchange.exhausted and exchange.times.next_due > soon for exchange in self._exchanges
+        )
+
+    # ---- parts
+
+    def _exchange(self, partition: int) -> Exchange:
+        return Exchange(
+            partition,
+            backend=self._backend,
+            standing=self.standing,
+            options=self.options,
+            desk=self.desk,
+            link=self._link,
+            relay=self._relay,
+            moved=self._moved.set,
+        )
+
+    def _keeper(self) -> Keeper:
+        return Keeper(
+            backend=self._leases,
+            standing=self.standing,
+            options=self.options,
+            activities=self.desk.activities,
+            pulse=self._pulse,
+            stats=self._stats,
+            random=Random(self.options.seed),
+        )
+
+    def _stats(self) -> bytes:
+        return dump_json(
+            {
+                "turns": self.desk.turns.turned,
+                "activities": self.desk.activities.finished,
+                "running": self.desk.activities.slots.used,
+                "cached": len(self.desk.cache),
+                "cached_bytes": self.desk.cache.bytes,
+                "cache_hits": self.desk.cache.hits,
+                "cache_misses": self.desk.cache.misses,
+                "draining": self.standing.draining,
+            }
+        )
+
+    # ---- what the parts tell
+
+    def _changed(self) -> None:
+        """A slot is free, or we were asked to stop."""
+        self._moved.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        for exchange in self._exchanges:
+            exchange.wake()
+
+    def _received(self, partition: int) -> None:
+        if self.options.burst:
+            self._exchanges[partition].look()
+
+    def _lease_lost(self, reason: str) -> None:
+        logger.error("the lease of worker %s is lost: %s; what it ran is stopped", self.standing.id, reason)
+        self.desk.reset()
+        self._lost.set()
+        self._wake()
+
+    async def _come_back(self) -> None:
+        while True:
+            await self._lost.wait()
+            self._lost.clear()
+            for exchange in self._exchanges:
+                await exchange.reset()
+            await self._registration.enter_again()
