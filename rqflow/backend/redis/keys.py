@@ -6,6 +6,7 @@ A script is given one key, `meta` of its partition, and builds the others as `ke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -59,6 +60,9 @@ TEMPLATES: Final[Mapping[str, str]] = {
 }
 
 
+_CALL: Final = re.compile(r"\bkey\.(\w+)\(")
+
+
 def prefix(hub: str, partition: int) -> str:
     """What every key of a partition begins with."""
     return f"rqflow:{{{hub}.{partition}}}:"
@@ -74,19 +78,39 @@ def suffix(name: str, argument: str = "") -> str:
     return TEMPLATES[name].format(argument)
 
 
-def lua_functions(source: str) -> str:
-    """Lua that defines `prefix`, `partition`, `group` and those functions of `key` that `source` uses."""
-    lines = [
-        f"local prefix = string.sub(KEYS[1], 1, -{len(TEMPLATES['meta']) + 1})",
-        "local partition = tonumber(string.match(prefix, '%.(%d+)}:$'))",
-        f"local group = '{GROUP}'",
-        "local key = {}",
-    ]
-    for name, template in TEMPLATES.items():
-        if f"key.{name}(" not in source:
+def lua_prologue() -> str:
+    """Lua that finds out which partition a script runs in."""
+    return (
+        f"local prefix = string.sub(KEYS[1], 1, -{len(TEMPLATES['meta']) + 1})\n"
+        "local partition = tonumber(string.match(prefix, '%.(%d+)}:$'))\n"
+        f"local group = '{GROUP}'\n"
+    )
+
+
+def write_out(source: str) -> str:
+    """Lua in which each `key.<name>(argument)` is replaced by the key it names. Raises KeyError for an unknown name.
+
+    Done here and not by functions in Lua, which would be made anew each time a script runs.
+    """
+    written, at = [], 0
+    for call in _CALL.finditer(source):
+        if call.start() < at:  # within the argument of another
             continue
-        if template.endswith("{}"):
-            lines.append(f"function key.{name}(of) return prefix .. '{template[:-2]}' .. of end")
-        else:
-            lines.append(f"function key.{name}() return prefix .. '{template}' end")
-    return "\n".join(lines) + "\n"
+        end = _closing(source, call.end())
+        argument = write_out(source[call.end() : end])
+        template = TEMPLATES[call[1]]
+        name = template.removesuffix("{}")
+        of = f" .. ({argument})" if name != template else ""
+        written += [source[at : call.start()], f"(prefix .. '{name}'{of})"]
+        at = end + 1
+    return "".join(written) + source[at:]
+
+
+def _closing(source: str, start: int) -> int:
+    """Where the parenthesis ends that was opened just before `start`."""
+    depth = 1
+    for at in range(start, len(source)):
+        depth += {"(": 1, ")": -1}.get(source[at], 0)
+        if depth == 0:
+            return at
+    raise ValueError(f"a parenthesis stays open: {source[start : start + 60]!r}")

@@ -24,7 +24,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
 
-from rqflow.backend.redis.keys import lua_functions
+from rqflow.backend.redis.keys import lua_prologue, write_out
 
 Argument: TypeAlias = bytes | str | int
 
@@ -88,7 +88,7 @@ def load(name: str) -> Script:
     parts = _parts(body)
     bodies = "".join(parts.values())
     tables = f"local {', '.join(parts)} = {', '.join('{}' for _ in parts)}\n" if parts else ""
-    source = lua_functions(bodies + body) + tables + bodies + _prologue(parameters) + body
+    source = lua_prologue() + tables + write_out(bodies + _prologue(parameters) + body)
     sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
     return Script(name=name, source=source, sha=sha, parameters=parameters)
 
