@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any, TypeVar
 
@@ -47,7 +47,7 @@ class SyncDriver:
             return result
         raise TypeError("a stream is iterated, not run")
 
-    def iterate(self, stream: Stream[T]) -> Iterator[T]:
+    def iterate(self, stream: Stream[T]) -> Generator[T, None, None]:
         """The values that a stream hands out. What it listens to ends with the iterator."""
         yield from self._drive(stream)
 
@@ -148,7 +148,7 @@ class AsyncDriver:
             raise TypeError("a stream is iterated, not run")
         return ended[0]
 
-    async def iterate(self, stream: Stream[T]) -> AsyncIterator[T]:
+    async def iterate(self, stream: Stream[T]) -> AsyncGenerator[T, None]:
         """The values that a stream hands out. What it listens to ends with the iterator."""
         driving = self._drive(stream, lambda _: None)
         try:

@@ -7,7 +7,7 @@ class, awaitable in the other. The methods of a handle leave out the id.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -52,11 +52,11 @@ def verb(flow: Callable[Concatenate[ClientOptions, P], Flow[T]]) -> Callable[Con
 
 def stream_verb(
     flow: Callable[Concatenate[ClientOptions, P], Stream[T]],
-) -> Callable[Concatenate[SyncDriver, P], Iterator[T]]:
+) -> Callable[Concatenate[SyncDriver, P], Generator[T, None, None]]:
     """A method of a client that gives an iterator."""
 
     @wraps(flow)
-    def method(self: SyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+    def method(self: SyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
         return self.iterate(flow(self.options, *args, **kwargs))
 
     return _shown(method, flow, 1)
@@ -76,11 +76,11 @@ def async_verb(
 
 def async_stream_verb(
     flow: Callable[Concatenate[ClientOptions, P], Stream[T]],
-) -> Callable[Concatenate[AsyncDriver, P], AsyncIterator[T]]:
+) -> Callable[Concatenate[AsyncDriver, P], AsyncGenerator[T, None]]:
     """A method of a client that gives an asynchronous iterator."""
 
     @wraps(flow)
-    def method(self: AsyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+    def method(self: AsyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
         return self.iterate(flow(self.options, *args, **kwargs))
 
     return _shown(method, flow, 1)
@@ -100,11 +100,11 @@ def handle_verb(
 
 def handle_stream_verb(
     flow: Callable[Concatenate[ClientOptions, str, P], Stream[T]],
-) -> Callable[Concatenate[SyncPart, P], Iterator[T]]:
+) -> Callable[Concatenate[SyncPart, P], Generator[T, None, None]]:
     """A method of a handle that gives an iterator."""
 
     @wraps(flow)
-    def method(self: SyncPart, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+    def method(self: SyncPart, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
         return self.driver.iterate(flow(self.driver.options, self.id, *args, **kwargs))
 
     return _shown(method, flow, 2)
@@ -124,11 +124,11 @@ def async_handle_verb(
 
 def async_handle_stream_verb(
     flow: Callable[Concatenate[ClientOptions, str, P], Stream[T]],
-) -> Callable[Concatenate[AsyncPart, P], AsyncIterator[T]]:
+) -> Callable[Concatenate[AsyncPart, P], AsyncGenerator[T, None]]:
     """A method of a handle that gives an asynchronous iterator."""
 
     @wraps(flow)
-    def method(self: AsyncPart, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+    def method(self: AsyncPart, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
         return self.driver.iterate(flow(self.driver.options, self.id, *args, **kwargs))
 
     return _shown(method, flow, 2)
