@@ -1,0 +1,1 @@
+"""Tests of converters: what goes in comes out, and what does not fit is refused with its place."""
