@@ -16,10 +16,11 @@ from rqflow.errors import ResultTimeout
 
 
 def watch(options: ClientOptions, id: str, *, timeout: Span | None = None) -> Stream[Description]:
-    """The instance's description now and after each change, until it has ended. Pushed by the store.
+    """The instance's description now and after each change, until it has ended.
 
-    Changes that follow each other closely may come as one. Raises InstanceNotFound (also when it is purged meanwhile),
-    ResultTimeout after `timeout`.
+    The store tells of its status, its custom status, its answers and its end; other changes come with the next of
+    these, or with the slow poll. Changes that follow each other closely may come as one. Raises InstanceNotFound (also
+    when it is purged meanwhile), ResultTimeout after `timeout`.
     """
     follower = yield from _follow(options, id, timeout)
     while True:

@@ -9,9 +9,12 @@ import pytest
 
 from rqflow.backend.calls.hubs import HubInfo
 from rqflow.backend.memory.opening import forget_memory, memory_store
+from rqflow.backend.opening import open_backend, open_sync_backend
 from rqflow.client.asynchronous import AsyncClient
 from rqflow.client.sync import Client
+from rqflow.worker.worker import Worker
 from tests.client.face import Face
+from tests.client.flows import registry
 from tests.conftest import fresh_name
 
 
@@ -63,3 +66,13 @@ async def caller(request: pytest.FixtureRequest) -> AsyncIterator[Face]:
     yield face
     await face.close()
     forget_memory(name, "default")
+
+
+@pytest.fixture
+async def worker(place: Place) -> AsyncIterator[Worker]:
+    """A worker that serves the hub meanwhile."""
+    backend, leases = await open_backend(place.url, place.hub), open_sync_backend(place.url, place.hub)
+    async with Worker(registry(), backend=backend, leases=leases) as serving:
+        yield serving
+    await backend.close()
+    leases.close()
