@@ -14,7 +14,7 @@ from typing import Any
 from rqflow.authoring.activities import Activity, Mode
 from rqflow.authoring.attempt import CURRENT_ATTEMPT
 from rqflow.authoring.registry import Registry
-from rqflow.backend.calls.tasks import ActivityTask, CompleteActivity, Renew, RetryActivity
+from rqflow.backend.calls.tasks import ActivityTask, CancelNotice, CompleteActivity, Renew, RetryActivity
 from rqflow.core.failure import failure_of
 from rqflow.core.options import ActivityOptions
 from rqflow.core.wire import decode_options
@@ -51,7 +51,7 @@ class Activities:
         standing: Standing,
         payload_limit: int,
         unknown: UnknownNames,
-        release: Callable[[str], None],
+        release: Callable[[int, str], None],
         changed: Callable[[], None],
         random: Random,
     ) -> None:
@@ -160,10 +160,10 @@ class Activities:
             work.cancel()
         self._kinds.close()
 
-    def cancel(self, token: str) -> None:
+    def cancel(self, notice: CancelNotice) -> None:
         """Nobody needs this one."""
         for running in self.attempts():
-            if running.task.token == token:
+            if (running.task.partition, running.task.token) == (notice.partition, notice.token):
                 self.drop(running, hard=False)
 
     def drop(self, running: Running, *, hard: bool) -> None:
@@ -171,7 +171,7 @@ class Activities:
         running.settle()
         running.abandon()
         running.interrupt(hard)
-        self._release(running.task.token)
+        self._release(running.task.partition, running.task.token)
 
     def _watch(self, running: Running) -> None:
         """Look at the time limits when the next may have passed."""

@@ -37,7 +37,8 @@ class TaskDesk:
         changed: Callable[[], None],
     ) -> None:
         self._standing = standing
-        self._held: set[str] = set()
+        self._held: set[tuple[int, str]] = set()
+        """Partition and token: a token is unique in its partition only."""
         unknown = UnknownNames()
         self.cache = ExecutorCache(size=options.cache_size, max_bytes=options.cache_bytes)
         self.turns = Turns(
@@ -68,20 +69,20 @@ class TaskDesk:
         return self.turner.idle and not self.activities.attempts()
 
     def accept(self, task: Task, outlet: Outlet) -> None:
-        self._held.add(task.token)
+        self._held.add((task.partition, task.token))
         if isinstance(task, ActivityTask):
             self.activities.accept(task, outlet)
         else:
             self.turner.accept(task, outlet)
 
     def cancel(self, notice: CancelNotice) -> None:
-        self.activities.cancel(notice.token)
+        self.activities.cancel(notice)
 
-    def holds(self, token: str) -> bool:
-        return token in self._held
+    def holds(self, task: Task) -> bool:
+        return (task.partition, task.token) in self._held
 
-    def release(self, token: str) -> None:
-        self._held.discard(token)
+    def release(self, partition: int, token: str) -> None:
+        self._held.discard((partition, token))
 
     def turns_waiting(self, partition: int) -> int:
         return self.turner.waiting(partition)

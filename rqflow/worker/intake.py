@@ -79,7 +79,7 @@ class Intake:
         for notice in taken.notices:
             self._desk.cancel(notice)
         for task in taken.tasks:
-            if self._desk.holds(task.token):
+            if self._desk.holds(task):
                 continue
             if isinstance(task, ActivityTask):
                 activities += 1

@@ -49,11 +49,11 @@ class Desk(Protocol):
         """An activity is not wanted any more."""
         ...
 
-    def holds(self, token: str) -> bool:
+    def holds(self, task: Task) -> bool:
         """Whether this task is here already."""
         ...
 
-    def release(self, token: str) -> None:
+    def release(self, partition: int, token: str) -> None:
         """The store has heard the end of a task, or it is not ours any more."""
         ...
 

@@ -54,7 +54,7 @@ class Outgoing:
                 reason = reason or answer
             else:
                 item.answered(answer)
-                self._desk.release(item.token)
+                self._desk.release(item.call.partition, item.token)
         self.unheard(refused)
         return reason
 
@@ -64,4 +64,4 @@ class Outgoing:
         self._waiting.clear()
         for item in waiting:
             item.answered(LeaseLost(item.token))
-            self._desk.release(item.token)
+            self._desk.release(item.call.partition, item.token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from rqflow.backend.calls.call import Call
@@ -35,12 +36,12 @@ class Registration:
             unwrap(answer)
         self._standing.registered.set()
 
-    async def enter_again(self) -> None:
-        """Come back under a new id, however long the store is away. What the old one held goes to others at once."""
-        old = self._standing.id
-        self._standing.renew_id()
+    async def enter_again(self, old: Sequence[str]) -> None:
+        """Come back under the new id, however long the store is away. What the old ones held goes to others at once."""
+        calls: list[Call[Any]] = [
+            Unregister(partition=number, worker=worker) for worker in old for number in self._partitions
+        ]
         while True:
-            calls: list[Call[Any]] = [Unregister(partition=number, worker=old) for number in self._partitions]
             try:
                 answers = await self._backend.send([*calls, *self._registers()])
                 for answer in answers[len(calls) :]:

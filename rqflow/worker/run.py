@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import signal
 from collections.abc import Sequence
 
+from rqflow.authoring.registry import load_modules
+from rqflow.backend.opening import open_backend, open_sync_backend
 from rqflow.worker.options import WorkerOptions
+from rqflow.worker.supervisor import supervise
+from rqflow.worker.worker import Worker
+
+logger = logging.getLogger("rqflow.worker")
+
+COLD = 1
+"""Exit code after a second signal."""
 
 
 def run_worker(*, url: str, hub: str, modules: Sequence[str], options: WorkerOptions, processes: int = 1) -> int:
@@ -13,4 +25,52 @@ def run_worker(*, url: str, hub: str, modules: Sequence[str], options: WorkerOpt
     Raises BadInput (a module does not import, an option is absurd), HubNotFound, BackendUnavailable and
     BackendRefused at the start; once it serves, it outlasts Redis' absences.
     """
-    raise NotImplementedError
+    if processes > 1:
+        # What would make every process fail is found here, once, with a clear error.
+        load_modules(modules)
+        open_sync_backend(url, hub).close()
+        return supervise(serve, url, hub, tuple(modules), options, count=processes)
+    return serve(url, hub, tuple(modules), options)
+
+
+def serve(url: str, hub: str, modules: tuple[str, ...], options: WorkerOptions) -> int:
+    """Be one worker process."""
+    return asyncio.run(_serve(url, hub, modules, options))
+
+
+async def _serve(url: str, hub: str, modules: tuple[str, ...], options: WorkerOptions) -> int:
+    registry = load_modules(modules)
+    backend = await open_backend(url, hub)
+    try:
+        leases = await asyncio.to_thread(open_sync_backend, url, hub)
+        try:
+            worker = Worker(registry, backend=backend, leases=leases, options=options)
+            signals = _Signals(worker)
+            signals.listen()
+            await worker.run()
+            return COLD if signals.count > 1 else 0
+        finally:
+            leases.close()
+    finally:
+        await backend.close()
+
+
+class _Signals:
+    """The first one drains, the second stops."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.count = 0
+        self._worker = worker
+
+    def listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Under a supervisor SIGINT is ignored: a terminal sends it to all, and the supervisor passes it on.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._heard)
+
+    def _heard(self) -> None:
+        self.count += 1
+        if self.count == 1:
+            logger.warning("stopping: what runs is finished first; signal again to stop at once")
+        self._worker.stop(now=self.count > 1)

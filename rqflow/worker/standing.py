@@ -31,7 +31,7 @@ class Standing:
         self.registered = asyncio.Event()
         """Cleared while there is no lease: the exchanges pause."""
         self.on_lost: Callable[[str], None] = lambda reason: None
-        """Called once for each lease that was lost, on the loop."""
+        """Called once for each lease that was lost, on the loop; it renews the id."""
         self.renew_id()
 
     def renew_id(self) -> None:
@@ -43,7 +43,6 @@ class Standing:
     def lose(self, reason: str, epoch: int) -> None:
         """The lease has ended; heard once for each epoch, from whoever noticed first."""
         if epoch == self.epoch and self.registered.is_set() and not self.left:
-            self.registered.clear()
             self.on_lost(reason)
 
     @property

@@ -49,6 +49,7 @@ class Worker:
         self._stopping = asyncio.Event()
         self._now = asyncio.Event()
         self._lost = asyncio.Event()
+        self._old_ids: list[str] = []
         self._beside: asyncio.Task[None] | None = None
         self.desk = TaskDesk(
             registry=registry,
@@ -199,6 +200,8 @@ class Worker:
 
     def _lease_lost(self, reason: str) -> None:
         logger.error("the lease of worker %s is lost: %s; what it ran is stopped", self.standing.id, reason)
+        self._old_ids.append(self.standing.id)
+        self.standing.renew_id()
         self.desk.reset()
         self._lost.set()
         self._wake()
@@ -209,4 +212,5 @@ class Worker:
             self._lost.clear()
             for exchange in self._exchanges:
                 await exchange.reset()
-            await self._registration.enter_again()
+            old, self._old_ids = tuple(self._old_ids), []
+            await self._registration.enter_again(old)
