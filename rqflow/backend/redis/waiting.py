@@ -53,7 +53,7 @@ class Waiting:
             await self._recover(reply, endpoint, partition=partition, worker=worker, queues=names[1:], timeout=timeout)
             return ()
         return [
-            Entry(partition=partition, stream=stream.decode()[len(before) :], id=id.decode(), fields=_pairs(fields))
+            Entry(partition=partition, stream=stream.decode(), id=id.decode(), fields=_pairs(fields))
             for stream, entries in reply or ()
             for id, fields in entries
             if fields

@@ -26,3 +26,7 @@ function pages.history(run, length, bytes)
   if length <= 1000 and bytes <= 1048576 then return redis.call('LRANGE', key.history(run), 0, -1) end
   return page(key.history(run), 0, 1000, 1048576)
 end
+
+function pages.events(run, after, limit)
+  return page(key.history(run), after, limit, 2097152)
+end
