@@ -14,7 +14,7 @@ from rqflow.core.options import Retry
 from rqflow.core.wire import decode_failure, decode_options
 from rqflow.errors import LeaseLost
 from rqflow.testing.conformance.actor import DONE, Actor
-from rqflow.testing.conformance.bench import BLINK, LONG, Bench, names_of
+from rqflow.testing.conformance.bench import LONG, Bench, names_of
 from rqflow.testing.conformance.deeds import (
     BROKEN,
     charge,
@@ -25,6 +25,7 @@ from rqflow.testing.conformance.deeds import (
     retry_call,
     worker,
 )
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final, TypeVar
 
 from rqflow.backend.calls import instances
 from rqflow.backend.calls.call import Call
-from rqflow.backend.calls.hubs import ReadStats
 from rqflow.backend.calls.instances import (
     Deliver,
     Describe,
@@ -23,30 +22,26 @@ from rqflow.backend.calls.instances import (
     Start,
     Started,
 )
-from rqflow.backend.calls.tasks import DropOutbox, FireDue, Message, ReadOutbox, Receive
 from rqflow.backend.protocol import Backend, partition_of
 from rqflow.core.events import CancelRequested, Event, SignalReceived, WorkflowStarted
 from rqflow.core.wire import decode_stored, encode
 from rqflow.errors import RqflowError
 from rqflow.testing.conformance.clocks import Clock
+from rqflow.testing.conformance.moving import Moving
 
 R = TypeVar("R")
 E = TypeVar("E", bound=RqflowError)
 
 QUEUE: Final = "main"
-BLINK: Final = timedelta(milliseconds=40)
-"""A duration that tests wait for."""
 LONG: Final = timedelta(minutes=10)
 """A duration that never passes in a test."""
 
 
-class Bench:
+class Bench(Moving):
     """A backend with a hub of its own, and a clock."""
 
     def __init__(self, backend: Backend, clock: Clock) -> None:
-        self.backend = backend
-        self.clock = clock
-        self.partitions = backend.hub.partitions
+        super().__init__(backend, clock)
         self._numbers = count(1)
 
     def at(self, instance: str) -> int:
@@ -65,9 +60,6 @@ class Bench:
             before = self.at(found[-1]) if found and self.partitions > 1 else -1
             found.append(next(one for one in candidates if self.at(one) != before))
         return found
-
-    async def call(self, call: Call[R]) -> R:
-        return await self.backend.call(call)
 
     async def refused(self, call: Call[Any], error: type[E]) -> E:
         """The error that a call must end with."""
@@ -147,49 +139,6 @@ class Bench:
                 if below is None:
                     break
         return found
-
-    async def fire(self, partition: int | None = None) -> int:
-        """Handle all that is due. How many that were."""
-        handled = 0
-        for one in range(self.partitions) if partition is None else (partition,):
-            for _ in range(1_000):
-                fired = await self.call(FireDue(partition=one))
-                handled += fired
-                if not fired:
-                    break
-        return handled
-
-    async def wait(self, span: timedelta = BLINK) -> int:
-        """Let time pass, and handle what is due then."""
-        await self.clock.pass_by(span)
-        fired = await self.fire()
-        await self.relay()
-        return fired
-
-    async def messages(self, partition: int) -> tuple[Message, ...]:
-        return await self.call(ReadOutbox(partition=partition))
-
-    async def relay(self, *, times: int = 1) -> int:
-        """Carry all letters between partitions until none is left, each `times` times. How many were new."""
-        new = 0
-        for _ in range(1_000):
-            moved = 0
-            for source in range(self.partitions):
-                waiting = await self.messages(source)
-                moved += len(waiting)
-                for _ in range(times):
-                    for message in waiting:
-                        new += await self.call(Receive(partition=message.to, source=source, messages=(message,)))
-                if waiting:
-                    await self.call(DropOutbox(partition=source, ids=tuple(message.id for message in waiting)))
-            if not moved:
-                return new
-        raise AssertionError("letters breed letters without end")
-
-    async def due(self) -> int:
-        """What waits for its time, in all partitions."""
-        stats = [await self.call(ReadStats(partition=partition)) for partition in range(self.partitions)]
-        return sum(one.due for one in stats)
 
 
 def decoded(events: Sequence[bytes]) -> list[Event]:

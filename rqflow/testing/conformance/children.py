@@ -18,8 +18,9 @@ from rqflow.core.events import (
 from rqflow.core.options import ParentClosePolicy
 from rqflow.core.wire import decode_failure
 from rqflow.testing.conformance.actor import DONE, Actor
-from rqflow.testing.conformance.bench import BLINK, LONG, Bench, names_of
+from rqflow.testing.conformance.bench import LONG, Bench, names_of
 from rqflow.testing.conformance.deeds import BROKEN, child, continued, finish, news_of, worker
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 

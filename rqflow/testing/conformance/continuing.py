@@ -7,8 +7,9 @@ import asyncio
 from rqflow.backend.calls.instances import ReadHistory
 from rqflow.core.events import CancelRequested, SignalReceived, UpdateRequested, WorkflowStarted
 from rqflow.errors import LeaseLost, RunNotFound
-from rqflow.testing.conformance.bench import BLINK, LONG, Bench, names_of, signals_in
+from rqflow.testing.conformance.bench import LONG, Bench, names_of, signals_in
 from rqflow.testing.conformance.deeds import charge, continued, finish, news_of, worker
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 

@@ -8,8 +8,9 @@ from rqflow.backend.calls.hubs import ReadStats
 from rqflow.backend.calls.instances import Purge, ReadHistory
 from rqflow.core.commands import SetAttributes, StartTimer
 from rqflow.errors import InstanceNotClosed, InstanceNotFound, LeaseLost, RunNotFound
-from rqflow.testing.conformance.bench import BLINK, LONG, Bench
+from rqflow.testing.conformance.bench import LONG, Bench
 from rqflow.testing.conformance.deeds import charge, child, continued, finish, news_of, worker
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from rqflow.backend.calls.instances import Description, Filter, InstancePage, ListInstances, Purge
 from rqflow.core.commands import SetAttributes
-from rqflow.testing.conformance.bench import BLINK, LONG, Bench
+from rqflow.testing.conformance.bench import LONG, Bench
 from rqflow.testing.conformance.deeds import child, finish, suspend, worker
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 
@@ -109,6 +110,10 @@ class TestListing(Standing):
                 "parent",
             ):
                 assert getattr(row, name) == getattr(whole, name), name
+
+
+class TestPaging(Standing):
+    """Pages of a listing [B11]."""
 
     async def test_newest_come_first(self, bench: Bench) -> None:
         """Within a partition, by creation; that is what `order` says."""

@@ -10,8 +10,9 @@ from rqflow.core.commands import AnswerUpdate
 from rqflow.core.wire import decode_failure
 from rqflow.errors import InstanceNotFound, LeaseLost
 from rqflow.testing.conformance.actor import Actor
-from rqflow.testing.conformance.bench import BLINK, LONG, Bench
+from rqflow.testing.conformance.bench import LONG, Bench
 from rqflow.testing.conformance.deeds import BROKEN, continued, finish, worker
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 

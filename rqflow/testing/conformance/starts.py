@@ -12,8 +12,9 @@ from rqflow.core.events import CancelRequested, SignalReceived, WorkflowFailed, 
 from rqflow.core.wire import decode_stored, encode
 from rqflow.errors import InstanceExists, InstanceNotFound, LeaseLost
 from rqflow.testing.conformance.actor import DONE
-from rqflow.testing.conformance.bench import BLINK, LONG, Bench, names_of, signals_in
+from rqflow.testing.conformance.bench import LONG, Bench, names_of, signals_in
 from rqflow.testing.conformance.deeds import BROKEN, finish, news_of, worker
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rqflow.backend.calls.hubs import PartitionStats, QueueStats, ReadStats
 from rqflow.backend.calls.instances import LifecycleEvent, ReadEvents
 from rqflow.core.commands import EmitEvent, StartTimer
-from rqflow.testing.conformance.bench import BLINK, LONG, Bench
+from rqflow.testing.conformance.bench import LONG, Bench
 from rqflow.testing.conformance.deeds import (
     charge,
     continued,
@@ -16,6 +16,7 @@ from rqflow.testing.conformance.deeds import (
     suspend,
     worker,
 )
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 

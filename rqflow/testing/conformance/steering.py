@@ -8,7 +8,7 @@ from rqflow.core.events import WorkflowTerminated
 from rqflow.core.wire import decode_stored
 from rqflow.errors import InstanceClosed, InstanceNotFound, LeaseLost
 from rqflow.testing.conformance.actor import DONE
-from rqflow.testing.conformance.bench import BLINK, Bench, names_of, signals_in
+from rqflow.testing.conformance.bench import Bench, names_of, signals_in
 from rqflow.testing.conformance.deeds import (
     charge,
     complete_call,
@@ -21,6 +21,7 @@ from rqflow.testing.conformance.deeds import (
     suspend,
     worker,
 )
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 

@@ -32,7 +32,7 @@ from rqflow.testing.conformance.continuing import TestContinueAsNew
 from rqflow.testing.conformance.crossing import TestOutbox, TestSending
 from rqflow.testing.conformance.keeping import TestPurge, TestRetention
 from rqflow.testing.conformance.limits import TestLimits
-from rqflow.testing.conformance.listing import TestListing
+from rqflow.testing.conformance.listing import TestListing, TestPaging
 from rqflow.testing.conformance.news import TestNews
 from rqflow.testing.conformance.queries import TestQuery, TestUpdate
 from rqflow.testing.conformance.starts import TestDelayedStart, TestIdPolicies, TestStart
@@ -72,6 +72,7 @@ SUITE: Final[tuple[type[Any], ...]] = (
     TestQuery,
     TestUpdate,
     TestListing,
+    TestPaging,
     TestStats,
     TestLifecycle,
     TestRetention,

@@ -9,8 +9,9 @@ from rqflow.backend.calls.instances import ReadHistory
 from rqflow.backend.calls.tasks import ActivityTask, Entry, Subscription, Task, WorkflowTask
 from rqflow.core.commands import RecordSideEffect
 from rqflow.testing.conformance.actor import DONE
-from rqflow.testing.conformance.bench import BLINK, LONG, Bench, decoded, names_of
+from rqflow.testing.conformance.bench import LONG, Bench, decoded, names_of
 from rqflow.testing.conformance.deeds import charge, give_back_call, news_of, worker
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 SECOND = timedelta(seconds=1)

@@ -10,8 +10,9 @@ from rqflow.core.events import TimerFired
 from rqflow.core.wire import decode_failure
 from rqflow.errors import LeaseLost
 from rqflow.testing.conformance.actor import DONE
-from rqflow.testing.conformance.bench import BLINK, LONG, Bench, names_of
+from rqflow.testing.conformance.bench import LONG, Bench, names_of
 from rqflow.testing.conformance.deeds import continued, news_of, worker
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 

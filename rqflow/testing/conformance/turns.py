@@ -18,7 +18,7 @@ from rqflow.core.events import SignalReceived, WorkflowCanceled, WorkflowComplet
 from rqflow.core.wire import decode_failure
 from rqflow.errors import LeaseLost, RqflowError
 from rqflow.testing.conformance.actor import DONE
-from rqflow.testing.conformance.bench import BLINK, LONG, Bench, names_of
+from rqflow.testing.conformance.bench import LONG, Bench, names_of
 from rqflow.testing.conformance.deeds import (
     BROKEN,
     charge,
@@ -28,6 +28,7 @@ from rqflow.testing.conformance.deeds import (
     stall_call,
     worker,
 )
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 

@@ -7,8 +7,9 @@ from rqflow.core.events import ActivityFailed
 from rqflow.core.wire import decode_failure
 from rqflow.errors import LeaseLost
 from rqflow.testing.conformance.actor import DONE, Actor
-from rqflow.testing.conformance.bench import BLINK, LONG, Bench
+from rqflow.testing.conformance.bench import LONG, Bench
 from rqflow.testing.conformance.deeds import charge, complete_call, give_back_call, news_of, resume, suspend, worker
+from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
 
