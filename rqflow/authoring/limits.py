@@ -112,6 +112,8 @@ def _attribute(name: str, value: Any) -> AttributeValue:
     if isinstance(checked, str):
         if len(checked) > MAX_ATTRIBUTE_TEXT:
             raise BadInput(f"attribute {name} has {len(checked):,} characters, the limit is {MAX_ATTRIBUTE_TEXT}")
-        if not checked.isascii() and "�" in checked.encode(errors="replace").decode():
-            raise BadInput(f"attribute {name} holds text that is no valid Unicode")
+        try:
+            checked.encode()
+        except UnicodeEncodeError:
+            raise BadInput(f"attribute {name} holds text that is no valid Unicode") from None
     return checked

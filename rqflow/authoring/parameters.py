@@ -27,7 +27,7 @@ _RETURN: Final = "return"
 
 def names_around(function: Callable[..., Any], depth: int) -> dict[str, Any] | None:
     """The local names that annotations of a function defined inside another one may refer to."""
-    if "<locals>" not in function.__qualname__:
+    if "<locals>" not in getattr(function, "__qualname__", ""):
         return None
     return dict(sys._getframe(depth + 1).f_locals)
 
@@ -35,7 +35,7 @@ def names_around(function: Callable[..., Any], depth: int) -> dict[str, Any] | N
 class Parameters:
     """How one function is called through payloads. Annotations are resolved at the first use."""
 
-    __slots__ = ("_names", "_plans", "binding", "converter", "function", "where")
+    __slots__ = ("_hints", "_plans", "binding", "converter", "function", "where")
 
     def __init__(
         self, function: Callable[..., Any], where: str, converter: Converter, names: dict[str, Any] | None = None
@@ -46,12 +46,11 @@ class Parameters:
         self.converter = converter
         self.binding = Binding(inspect.signature(function), where)
         self._plans: dict[str, Plan] | None = None
-        self._names = names
+        self._hints: dict[str, Any] | None = None
         if names is not None:
-            # The surrounding names are not kept, so they are used now; what is defined later is looked for later.
+            # The surrounding names are used now and not kept; what is defined later is looked for at the first use.
             with contextlib.suppress(BadInput):
-                self._plans = self._compile()
-            self._names = None
+                self._hints = hints_of(function, where, names)
 
     @property
     def plans(self) -> dict[str, Plan]:
@@ -61,7 +60,7 @@ class Parameters:
         return self._plans
 
     def _compile(self) -> dict[str, Plan]:
-        hints = hints_of(self.function, self.where, self._names)
+        hints = hints_of(self.function, self.where) if self._hints is None else self._hints
         plans = {}
         for name, parameter in self.binding.parameters.items():
             hint: Any = hints.get(name, Any)
