@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from random import Random
 from typing import Any, Final, ParamSpec, TypeVar, overload
@@ -113,7 +113,7 @@ class WorkflowFace(CallWords, ListenWords, ShowWords):
         """`async with workflow.saga() as saga`: what `saga.add` was given runs in reverse order if the block fails."""
         return Saga()
 
-    def shield(self, awaitable: asyncio.Future[T] | Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+    def shield(self, awaitable: Awaitable[T]) -> asyncio.Future[T]:
         """As asyncio.shield: a cancellation ends the wait, and what is awaited goes on."""
         return asyncio.shield(asyncio.ensure_future(awaitable))
 

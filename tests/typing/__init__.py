@@ -1,0 +1,1 @@
+"""Typing: files that type checkers read and nobody runs."""
