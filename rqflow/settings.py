@@ -175,7 +175,7 @@ def _from_text(where: str, name: str, text: str) -> Any:
 # ---- types ----------------------------------------------------------------------------------------------------------
 
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?", re.ASCII)
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _LONGEST: Final = timedelta(days=36_500)
 EXPECTED_DURATION: Final = 'a duration such as "500ms", "2s", "1h30m" or "3d"'
@@ -269,7 +269,10 @@ def _dev_url(path: Path) -> str | None:
     """The address of a `rqflow dev` that runs in this folder; None if it has gone, even without a word."""
     try:
         left = json.loads(path.read_text(encoding="utf-8"))
-        os.kill(int(left["pid"]), 0)
-        return str(left["url"])
-    except (OSError, ValueError, KeyError, TypeError):
+        url, pid = left["url"], left["pid"]
+        if not isinstance(url, str) or type(pid) is not int or pid <= 0:
+            return None
+        os.kill(pid, 0)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
+    return url

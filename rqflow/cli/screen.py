@@ -141,7 +141,7 @@ def span(length: timedelta | float) -> str:
         return f"-{span(-seconds)}"
     if seconds < 1:
         return f"{seconds * 1000:.0f}ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f}s"
     whole = round(seconds)
     for unit, letters in ((86_400, "dh"), (3_600, "hm"), (60, "ms")):

@@ -49,7 +49,8 @@ def worker(
       rqflow worker workers.orders --workflows-only --processes 2
       rqflow worker workers.orders --burst
     """
-    settings = session.adding(modules=modules, **options).settings
+    session = session.adding(modules=modules, **options)
+    settings = session.settings
     if not settings.modules:
         raise BadInput("name the modules that have your workflows, as in: rqflow worker workers.orders")
     if workflows_only and activities_only:
@@ -57,15 +58,17 @@ def worker(
     import_from_here()
     if until_eof:
         stop_at_end_of_input()
-    code = run_worker(
-        url=settings.url,
-        hub=settings.hub,
-        modules=settings.modules,
-        options=worker_options(
-            settings, burst=burst, name=name or "", workflows=not activities_only, activities=not workflows_only
-        ),
-        processes=settings.processes,
+    chosen = worker_options(
+        settings, burst=burst, name=name or "", workflows=not activities_only, activities=not workflows_only
     )
+    with session.naming_address():
+        code = run_worker(
+            url=settings.url,
+            hub=settings.hub,
+            modules=settings.modules,
+            options=chosen,
+            processes=settings.processes,
+        )
     click.get_current_context().exit(code)
 
 
