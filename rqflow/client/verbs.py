@@ -7,7 +7,7 @@ class, awaitable in the other. The methods of a handle leave out the id.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -64,7 +64,7 @@ def stream_verb(
 
 def async_verb(
     flow: Callable[Concatenate[ClientOptions, P], Flow[T]],
-) -> Callable[Concatenate[AsyncDriver, P], Awaitable[T]]:
+) -> Callable[Concatenate[AsyncDriver, P], Coroutine[Any, Any, T]]:
     """An awaitable method of a client."""
 
     @wraps(flow)
@@ -112,7 +112,7 @@ def handle_stream_verb(
 
 def async_handle_verb(
     flow: Callable[Concatenate[ClientOptions, str, P], Flow[T]],
-) -> Callable[Concatenate[AsyncPart, P], Awaitable[T]]:
+) -> Callable[Concatenate[AsyncPart, P], Coroutine[Any, Any, T]]:
     """An awaitable method of a handle."""
 
     @wraps(flow)
