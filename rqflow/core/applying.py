@@ -75,5 +75,5 @@ def _fail_child(run: LiveRun, event: events.ChildFailed) -> None:
 
 def _cancel(run: LiveRun, event: events.CancelRequested) -> None:
     run.cancel_reason = event.reason
-    if run.main is not None:
-        run.main.cancel(event.reason or None)
+    if run.loop.main is not None:
+        run.loop.main.cancel(event.reason or None)

@@ -67,5 +67,10 @@ def end_of(close: Close) -> type[events.End]:
     return events.WorkflowContinued if isinstance(close, Continue) else type(close)
 
 
+def asked_at_end(close: Close | None) -> str:
+    """What the code asks for when it asks for no command, in words."""
+    return "nothing more, and waits" if close is None else end_of(close).__name__
+
+
 def _failed(failure: Failure) -> events.WorkflowFailed:
     return events.WorkflowFailed(payload=encode_failure(failure))

@@ -29,15 +29,15 @@ def drop(run: LiveRun) -> None:
     run.gate.closed = True
     tasks = [task for task in run.loop.tasks if not task.done()]
     waiters = list(run.ledger.forget())
-    run.loop.drop()
     if tasks:
         _close_all(run, tasks)
     for waiter in waiters:
         # Breaks the circle of task, future and wake-up, so that memory is free without the collector.
         waiter.cancel()
+    run.loop.drop()
     run.mailbox.forget()
     run.updates.forget()
-    run.queries, run.predicates, run.main = {}, [], None
+    run.queries, run.predicates = {}, []
 
 
 def _close_all(run: LiveRun, tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, get_args
 
-from rqflow.core.closing import carried, end_of
+from rqflow.core.closing import asked_at_end, carried, end_of
 from rqflow.core.commands import Close, Continue, Decision
 from rqflow.core.dropping import drop
 from rqflow.core.events import End, Payload, Record, Stamped, WorkflowStarted, WorkflowTerminated, WorkflowTimedOut
+from rqflow.core.ledger import describe
 from rqflow.core.live_run import LiveRun
 from rqflow.core.loop import Inside
 from rqflow.core.run import RunInfo, WorkflowDefinition
@@ -114,9 +115,10 @@ class Executor:
 
     def close(self) -> None:
         """Let the run go; its suspended code ends without doing anything durable."""
-        self._closed = True
-        if self._run is not None:
-            drop(self._run)
+        if not self._closed:
+            self._closed = True
+            if self._run is not None:
+                drop(self._run)
 
     def __del__(self) -> None:
         # Nothing below refers to the executor, so this runs before the collector reaches a suspended coroutine.
@@ -139,7 +141,7 @@ class Executor:
         run.ledger.load(batch.records)
         self.size += batch.size
         close, warnings = self._apply(run, batch)
-        run.ledger.check_followed(len(batch.records), _asked(close))
+        _check_followed(run, len(batch.records), close)
         commands = run.ledger.take()
         if batch.end is not None:
             _check_end(run, batch, close)
@@ -161,10 +163,10 @@ class Executor:
                 run.updates.end(carried=isinstance(close, Continue))
             run.ledger.settle(replaying=run.replaying and not batch.ended_outside)
             if position + 1 == batch.old_news or close is not None:
-                run.ledger.check_followed(batch.old_records, _asked(close))
+                _check_followed(run, batch.old_records, close)
             if close is not None:
                 if run.replaying and batch.end is None:
-                    raise ReplayMismatch(run.ledger.settled + 1, "no end of the run", _asked(close))
+                    raise ReplayMismatch(run.ledger.settled + 1, "no end of the run", asked_at_end(close))
                 return close, warnings
         return None, warnings
 
@@ -181,8 +183,11 @@ class Executor:
         return close
 
 
-def _asked(close: Close | None) -> str:
-    return "nothing more, and waits" if close is None else end_of(close).__name__
+def _check_followed(run: LiveRun, records: int, close: Close | None) -> None:
+    """By now the code must have asked for so many records of the batch."""
+    record = run.ledger.unfollowed(records)
+    if record is not None:
+        raise ReplayMismatch(run.ledger.settled + 1, describe(record), asked_at_end(close))
 
 
 def _check_end(run: LiveRun, batch: _Batch, close: Close | None) -> None:
@@ -190,4 +195,4 @@ def _check_end(run: LiveRun, batch: _Batch, close: Close | None) -> None:
     if batch.end is None or batch.ended_outside:
         return
     if close is None or end_of(close) is not type(batch.end):
-        raise ReplayMismatch(run.ledger.settled + 1, type(batch.end).__name__, _asked(close))
+        raise ReplayMismatch(run.ledger.settled + 1, type(batch.end).__name__, asked_at_end(close))

@@ -8,6 +8,9 @@ from typing import Any, Final, NoReturn
 
 from rqflow.errors import NotDeterministic
 
+_EAGER_FACTORY: Final = getattr(asyncio, "eager_task_factory", None)
+"""New in Python 3.12."""
+
 _THREADS: Final = "threads run in an order that replay cannot repeat"
 _NETWORK: Final = "the network answers differently at each replay"
 _PROCESSES: Final = "a process runs again at each replay"
@@ -68,6 +71,21 @@ def _guard(shown: str, why: str) -> Callable[..., NoReturn]:
 
 class GuardedLoop(asyncio.AbstractEventLoop):
     """An event loop that refuses all that replay cannot repeat; what remains is RunLoop's."""
+
+    eager = False
+    """Whether tasks run up to their first await when they are made."""
+
+    def set_task_factory(self, factory: Any) -> None:
+        """Only None and asyncio.eager_task_factory. Raises NotDeterministic for others."""
+        if factory is not None and factory is not _EAGER_FACTORY:
+            raise NotDeterministic(
+                "set_task_factory in a workflow takes only None or asyncio.eager_task_factory: "
+                "tasks of other classes have no order that replay can repeat"
+            )
+        self.eager = factory is not None
+
+    def get_task_factory(self) -> Any:
+        return _EAGER_FACTORY if self.eager else None
 
     def get_debug(self) -> bool:
         return False

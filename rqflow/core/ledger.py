@@ -117,10 +117,9 @@ class Ledger:
                 self.made.append(command)
         self._step = {}
 
-    def check_followed(self, records: int, asked: str) -> None:
-        """The code must have asked for the first `records` of the batch by now. Raises ReplayMismatch."""
-        if self._next < records:
-            raise ReplayMismatch(self.settled + 1, describe(self._records[self._next]), asked)
+    def unfollowed(self, records: int) -> Record | None:
+        """The first of so many records of the batch that the code has not asked for yet."""
+        return self._records[self._next] if self._next < records else None
 
     def take(self) -> tuple[Command, ...]:
         """The commands of the decision; from now on they count as recorded."""

@@ -10,7 +10,7 @@ from random import Random
 from typing import Final, NoReturn
 
 from rqflow.core.events import Payload, WorkflowStarted
-from rqflow.core.futures import RunFuture, RunTask
+from rqflow.core.futures import RunFuture
 from rqflow.core.gate import ContinueAsNew
 from rqflow.core.ids import seed
 from rqflow.core.mailbox import Mailbox
@@ -36,9 +36,8 @@ class LiveRun(Wishes):
         self.queries: dict[str, Callable[[Payload], Payload]] = {}
         self.predicates: list[tuple[Callable[[], bool], RunFuture[None]]] = []
         self.context = Context()
-        self.main: RunTask[Payload] | None = None
         self.begin_error: Exception | None = None
-        """Why there is no main: the arguments do not fit."""
+        """Why there is no main task: the arguments do not fit."""
         self.cancel_reason: str | None = None
         """Why the run was asked to cancel; None: it was not."""
         self.news = 0
@@ -105,10 +104,6 @@ class LiveRun(Wishes):
         raise ContinueAsNew(workflow, payload)
 
     # ---- the executor's side -----------------------------------------------------------------------------------
-
-    def stop(self, _: object) -> None:
-        """The main task is done; what else is ready is not run any more."""
-        self.loop.stopped = True
 
     def fire_predicate(self) -> bool:
         """Resolve the first predicate that holds now. False if none does."""

@@ -19,7 +19,7 @@ from rqflow.core.futures import DurableTimer, RunFuture, RunHandle, RunTask, as_
 from rqflow.core.gate import Gate
 from rqflow.core.guards import GuardedLoop
 from rqflow.core.lost import Lost
-from rqflow.errors import BadInput, LimitReached, NotDeterministic
+from rqflow.errors import BadInput, LimitReached
 
 T = TypeVar("T")
 
@@ -28,7 +28,6 @@ MAX_DELAY_S: Final = 100 * 366 * 86_400
 
 _STRIDE: Final = 0x9E3779B97F4A7C15
 _MASK: Final = (1 << 61) - 2
-_EAGER_FACTORY: Final = getattr(asyncio, "eager_task_factory", None)
 
 
 def delay_ms(seconds: float) -> int:
@@ -55,57 +54,60 @@ class RunLoop(GuardedLoop):
     """The event loop of one run."""
 
     def __init__(self, run: TimerKeeper, gate: Gate, seed: int) -> None:
-        self.run_of_loop = run
+        self.run_of_loop: Any = run
         """What `rqflow.core.run.current()` finds."""
         self.now = 0.0
         """Seconds since the epoch, of the event that is being applied."""
         self.stopped = False
         """Set to end the step after the callback that is running."""
         self.lost = Lost()
+        self.main: RunTask[Any] | None = None
+        """The task whose end ends the run."""
         self.tasks: dict[RunTask[Any], None] = {}
         self._gate = gate
         self._seed = seed
         self._places = 0
         self._ready: list[RunHandle | DurableTimer] = []
         self._blank = Context()
-        self._eager = False
 
     # ---- stepping ----------------------------------------------------------------------------------------------
 
     def run_until_quiet(self, limit: int) -> int:
-        """Run what is ready until nothing is; the number of callbacks. Raises LimitReached after `limit` of them."""
-        count = 0
-        with Inside(self):
-            while (batch := self._ready) and not self.stopped:
-                self._ready = []
-                count += len(batch)
-                if count > limit:
-                    raise LimitReached(
-                        "callbacks in one step of a workflow", limit, "does a loop await nothing but asyncio.sleep(0)?"
-                    )
-                self._run_batch(batch)
-        return count
+        """Run what is ready until nothing is; the number of callbacks. Raises LimitReached after `limit` of them.
 
-    def _run_batch(self, batch: list[RunHandle | DurableTimer]) -> None:
-        for handle in batch:
-            if handle._cancelled:
-                continue
-            try:
-                handle._context.run(handle._callback, *handle._args)
-            except (KeyboardInterrupt, SystemExit):
-                raise
-            except BaseException as error:
-                self.lost.errors.append(error)
-            if self.stopped:
-                break
+        Only inside of `Inside(loop)`."""
+        count = 0
+        while batch := self._ready:
+            self._ready = []
+            count += len(batch)
+            if count > limit:
+                raise LimitReached(
+                    "callbacks in one step of a workflow", limit, "does a loop await nothing but asyncio.sleep(0)?"
+                )
+            for handle in batch:
+                if handle._cancelled:
+                    continue
+                try:
+                    handle._context.run(handle._callback, *handle._args)
+                except (KeyboardInterrupt, SystemExit):
+                    raise
+                except BaseException as error:
+                    self.lost.errors.append(error)
+                if self.stopped:
+                    return count
+        return count
 
     def _ended(self, task: RunTask[Any]) -> None:
         self.tasks.pop(task, None)
-        self.lost.note(task)
+        if task is self.main:
+            self.stopped = True  # what else is ready is not run any more
+        else:
+            self.lost.note(task)
 
     def drop(self) -> None:
-        """Forget all that is ready; used once, when the run is let go."""
-        self.tasks, self._ready, self.lost = {}, [], Lost()
+        """Forget everything; used once, when the run is let go. It also breaks the circle with the run, so that
+        memory is free without the collector."""
+        self.tasks, self._ready, self.lost, self.main, self.run_of_loop = {}, [], Lost(), None, None
 
     # ---- what asyncio asks of a loop -----------------------------------------------------------------------------
 
@@ -183,23 +185,11 @@ class RunLoop(GuardedLoop):
             loop=self,
             name=f"task-{self._places}" if name is None else name,
             context=context,
-            eager=self._eager if eager_start is None else eager_start,
+            eager=self.eager if eager_start is None else eager_start,
             ended=self._ended,
         )
         self.tasks[task] = None
         return task
-
-    def set_task_factory(self, factory: Any) -> None:
-        """Only None and asyncio.eager_task_factory. Raises NotDeterministic for others."""
-        if factory is not None and factory is not _EAGER_FACTORY:
-            raise NotDeterministic(
-                "set_task_factory in a workflow takes only None or asyncio.eager_task_factory: "
-                "tasks of other classes have no order that replay can repeat"
-            )
-        self._eager = factory is not None
-
-    def get_task_factory(self) -> Any:
-        return _EAGER_FACTORY if self._eager else None
 
 
 def _forget_generator(_: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 from rqflow.core.applying import apply
@@ -21,21 +20,23 @@ MAX_WARNING: Final = 500
 
 def take_step(run: LiveRun, definition: WorkflowDefinition, event: News, limit: int) -> Close | None:
     """Apply one event. How the run ended, None if it goes on. Raises ReplayError."""
-    if type(event) is WorkflowStarted and not run.news:
-        run.loop.call_soon(partial(_begin, run, definition, event.payload), context=run.context)
-    else:
-        apply(run, event)
-    run.news += 1
+    loop = run.loop
     try:
-        _run_until_quiet(run, limit)
+        with Inside(loop):
+            if type(event) is WorkflowStarted and not run.news:
+                _begin(run, definition, event.payload)
+            else:
+                apply(run, event)
+            run.news += 1
+            _run_until_quiet(run, limit)
     except LimitReached as error:
         return close_of_error(run, error)
     if run.mismatch is not None:
         raise run.mismatch
-    if run.main is not None and run.main.done():
-        return close_of_task(run, run.main)
     if run.begin_error is not None:
         return close_of_error(run, run.begin_error)
+    if loop.main is not None and loop.main.done():
+        return close_of_task(run, loop.main)
     return None
 
 
@@ -58,23 +59,19 @@ def warning_of(run: LiveRun, where: str, error: BaseException) -> str:
 
 def _begin(run: LiveRun, definition: WorkflowDefinition, payload: Payload) -> None:
     try:
-        coroutine = definition.begin(payload)
+        coroutine = run.context.run(definition.begin, payload)
     except Exception as error:
         run.begin_error = error
         run.loop.stopped = True
         return
-    run.main = run.loop.create_task(coroutine, name="main", context=run.context)
-    run.main.add_done_callback(run.stop, context=run.context)
+    run.loop.main = run.loop.create_task(coroutine, name="main", context=run.context)
 
 
 def _run_until_quiet(run: LiveRun, limit: int) -> None:
-    loop = run.loop
-    left = limit - loop.run_until_quiet(limit)
-    while run.predicates and not loop.stopped:
-        with Inside(loop):
-            fired = run.fire_predicate()
-        if not fired:
-            break
-        left -= 1 + loop.run_until_quiet(left)
-    if not loop.stopped:
+    if run.loop.stopped:
+        return
+    left = limit - run.loop.run_until_quiet(limit)
+    while run.predicates and not run.loop.stopped and run.fire_predicate():
+        left -= 1 + run.loop.run_until_quiet(left)
+    if not run.loop.stopped:
         run.updates.refuse_unknown()
