@@ -38,7 +38,7 @@ class Binding:
         variadic = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
         self.required = tuple(one.name for one in each if one.default is Parameter.empty and one.kind not in variadic)
         self.needs_places = bool(self.var_positional) or any(one.kind is Parameter.POSITIONAL_ONLY for one in each)
-        """Positional arguments may not be given by name, so that a gap among them is filled with the default."""
+        """Positional arguments cannot all be given by name."""
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Values by parameter name, of a call. Raises BadValue."""
@@ -62,29 +62,29 @@ class Binding:
         self._check_missing(bound)
         return bound
 
-    def by_name(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def by_name(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Values by parameter name, `*args` and `**kwargs` under theirs. Raises BadValue."""
         for name in values:
             if name not in self.parameters:
                 raise self._unexpected(name)
         self._check_missing(values)
-        return {name: values[name] for name in self.parameters if name in values}
+        return values
 
     def as_call(self, found: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Bound values as positional and named arguments."""
+        """Bound values as positional and named arguments: by name alone where every parameter allows it.
+
+        Raises BadValue."""
         args: list[Any] = []
-        by_place = True
-        for name in self.positional:
-            if name in found and by_place:
-                args.append(found.pop(name))
-            elif name not in found:
-                if self.needs_places:
-                    args.append(self.parameters[name].default)
-                else:
-                    by_place = False
-        args += found.pop(self.var_positional, ())
-        kwargs = found.pop(self.var_keyword, {})
-        return tuple(args), {**found, **kwargs}
+        if self.needs_places:
+            # A gap among those that go by position is filled with its default.
+            args += [found.pop(name, self.parameters[name].default) for name in self.positional]
+            args += found.pop(self.var_positional, ())
+        if self.var_keyword:
+            more = found.pop(self.var_keyword, {})
+            if not self.keyword.isdisjoint(more):
+                raise BadValue(f"{self.where}, parameter {self.var_keyword}: {', '.join(more)} given twice")
+            found.update(more)
+        return tuple(args), found
 
     def _check_missing(self, bound: Mapping[str, Any]) -> None:
         for name in self.required:

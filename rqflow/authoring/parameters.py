@@ -113,18 +113,22 @@ class Parameters:
     def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments in a payload, as the function takes them. Raises BadValue."""
         plain = load(payload, self.where)
-        if plain is None:
-            plain = {}
         if isinstance(plain, dict):
             bound = self.binding.by_name(plain)
-        elif isinstance(plain, list):
-            bound = self.binding.bind(tuple(plain), {})
+        elif plain is None or isinstance(plain, list):
+            bound = self.binding.bind(tuple(plain or ()), {})
         else:
             raise BadValue(f"{self.where}: arguments must be an object by name or an array, got {plain!r:.60}")
         plans = self._plans or self.plans
         found = {}
-        for name, value in bound.items():
-            found[name] = read(plans[name].read, value, f"{self.where}, parameter {name}")
+        name = ""
+        try:
+            for name, value in bound.items():
+                found[name] = plans[name].read(value)
+        except Misfit as error:
+            raise bad_value(error, f"{self.where}, parameter {name}") from error.__cause__
+        except RecursionError:
+            raise BadValue(f"{self.where}, parameter {name}: nested too deep") from None
         return self.binding.as_call(found)
 
     def encode_result(self, value: Any) -> bytes:

@@ -136,15 +136,8 @@ class Compiler:
             return self.compile(annotation.__value__)
         origin = get_origin(annotation)
         if origin is None:
-            return self._of_bare(annotation)
+            raise refuse(annotation)
         return self._of_generic(annotation, origin, get_args(annotation))
-
-    def _of_bare(self, annotation: Any) -> Plan:
-        """`typing.List` and its like, without arguments."""
-        origin = getattr(annotation, "__origin__", None)
-        if isinstance(origin, type):
-            return self.compile(origin)
-        raise refuse(annotation)
 
     def _of_variable(self, variable: TypeVar) -> Plan:
         """A type variable nobody has filled in: its bound, its constraints, or anything."""

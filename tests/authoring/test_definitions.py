@@ -75,7 +75,9 @@ def test_arguments_by_position_are_read_too() -> None:
     """Callers that know only a name send an array."""
     assert everything.decode_call(b'[1,"b",3]') == ((1, "b", 3), {})
     assert everything.decode_call(b'{"first":1,"rest":[7]}') == ((1, "s", 7), {})
-    assert checkout._parameters.decode_call(b'[{"id":"1"}]') == ((Order("1"),), {})
+    with pytest.raises(BadValue, match="activity everything, parameter more: second given twice"):
+        everything.decode_call(b'{"first":1,"second":"s","more":{"second":2.0}}')
+    assert checkout._parameters.decode_call(b'[{"id":"1"}]') == ((), {"order": Order("1")})
     assert activity(lambda: None, name="none").decode_call(b"") == ((), {})  # type: ignore[call-overload]
 
 
@@ -187,7 +189,7 @@ def test_annotations_inside_functions_find_the_names_around_them() -> None:
     def with_options(value: list[Local]) -> None: ...
 
     assert bare.encode_call((Local(1),), {}) == b'{"value":{"x":1}}'
-    assert with_options.decode_call(b'[[{"x":2}]]') == (([Local(2)],), {})
+    assert with_options.decode_call(b'[[{"x":2}]]') == ((), {"value": [Local(2)]})
 
 
 def test_annotations_may_name_what_is_defined_later() -> None:
