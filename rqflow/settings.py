@@ -23,6 +23,7 @@ from rqflow.errors import BadInput
 
 DEFAULT_URL: Final = "redis://localhost:6379/0"
 CONFIG_FILES: Final = ("rqflow.toml", "config/rqflow.toml")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 DEV_FILE: Final = "dev.json"
 URL_VARIABLES: Final = ("RQFLOW_REDIS_URL", "RQFLOW_URL", "RQ_REDIS_URL", "REDIS_URL")
 CONFIG_VARIABLE: Final = "RQFLOW_CONFIG"
@@ -59,6 +60,8 @@ class Settings:
     """The version of your code, such as a commit: a stalled instance is tried again under another build."""
     drain: timedelta = timedelta(seconds=30)
     """How long a worker that was asked to stop waits for its running activities."""
+    log_level: str = "info"
+    """What a worker writes on standard error: debug, info, warning or error."""
     allow_eviction: bool = False
     """Whether to work on a Redis whose maxmemory-policy may evict keys, and so lose instances."""
     data: str = ".rqflow"
@@ -259,6 +262,8 @@ def _checked(where: str, name: str, value: Any, wanted: _Wanted) -> Any:
     least = _SMALLEST.get(name, timedelta(milliseconds=1) if isinstance(parsed, timedelta) else 1)
     if isinstance(parsed, int | timedelta) and not isinstance(parsed, bool) and parsed < least:  # type: ignore[operator]
         raise BadInput(f"{where}: expected at least {least}, got {value!r}")
+    if name == "log_level" and parsed not in LOG_LEVELS:
+        raise BadInput(f"{where}: expected one of {', '.join(LOG_LEVELS)}, got {value!r}")
     return parsed
 
 

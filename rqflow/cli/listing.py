@@ -101,10 +101,12 @@ def show(session: Session, *, id: str, as_json: bool) -> None:
     """
     with session.client() as client:
         row = client.describe(id)
-    if as_json:
-        show_json(plain_description(row))
-    else:
-        show_facts(facts(row))
+        if as_json:
+            show_json(plain_description(row))
+            return
+        busy = row.worker or any(activity.worker for activity in row.pending)
+        names = {found.record.id: found.record.name for found in client.stats().workers} if busy else {}
+    show_facts(facts(row, names))
 
 
 @click.command()

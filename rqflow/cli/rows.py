@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,8 +95,8 @@ def failure_text(failure: Failure) -> str:
     return " ← ".join(parts)
 
 
-def facts(row: Description) -> Iterator[tuple[str, object]]:
-    """What `show` tells of an instance, in reading order."""
+def facts(row: Description, workers: Mapping[str, str]) -> Iterator[tuple[str, object]]:
+    """What `show` tells of an instance, in reading order; `workers` are names by id."""
     now = datetime.now(UTC)
     yield "id", row.instance
     yield "workflow", row.workflow
@@ -122,18 +122,18 @@ def facts(row: Description) -> Iterator[tuple[str, object]]:
     yield "history", f"{row.history_length:,} events, {row.history_bytes:,} bytes"
     yield "inbox", f"{row.inbox_length:,} events wait" if row.inbox_length else ""
     yield "task", row.task
-    yield "worker", row.worker
+    yield "worker", workers.get(row.worker, row.worker)
     yield "build", row.build
-    yield "waits for", "\n".join(_waits(row, now))
+    yield "waits for", "\n".join(_waits(row, now, workers))
 
 
-def _waits(row: Description, now: datetime) -> Iterator[str]:
+def _waits(row: Description, now: datetime, workers: Mapping[str, str]) -> Iterator[str]:
     for activity in row.pending:
         line = f"activity {activity.name} (command {activity.id}): {activity.state}, attempt {activity.attempt}"
         if activity.queue != row.queue:
             line += f", queue {activity.queue}"
         if activity.worker:
-            line += f", on {activity.worker}"
+            line += f", on {workers.get(activity.worker, activity.worker)}"
         if activity.due_at is not None:
             line += f", due in {span(max(activity.due_at - now, activity.due_at - activity.due_at))}"
         failed = failure_of(activity.last_failure)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import click
 
 from rqflow.cli.arguments import Duration
 from rqflow.cli.children import stop_at_end_of_input
+from rqflow.cli.logs import write_logs
 from rqflow.cli.session import Session, import_from_here, with_session
 from rqflow.errors import BadInput
-from rqflow.settings import Settings
+from rqflow.settings import LOG_LEVELS, Settings
 from rqflow.worker.options import WorkerOptions
 from rqflow.worker.run import run_worker
 
@@ -33,6 +35,7 @@ _COUNT = click.IntRange(1, 100_000)
 @click.option("--drain", type=_DURATION, metavar="TIME", help="Wait so long for activities at a warm stop [30s].")
 @click.option("--burst", is_flag=True, help="Leave when there is nothing more to do.")
 @click.option("--build", metavar="TEXT", help="Version of your code, such as a commit.")
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="What is written on standard error [info].")
 @click.option("--name", metavar="TEXT", help="Shown by stats; else host and process number.")
 @click.option("--until-eof", is_flag=True, hidden=True, help="Stop when standard input ends: the parent is gone.")
 @with_session
@@ -68,6 +71,8 @@ def worker(
             modules=settings.modules,
             options=chosen,
             processes=settings.processes,
+            allow_eviction=settings.allow_eviction,
+            prepare=partial(write_logs, settings.log_level),
         )
     click.get_current_context().exit(code)
 

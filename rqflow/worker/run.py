@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rqflow.authoring.registry import load_modules
 from rqflow.backend.opening import open_backend, open_sync_backend
@@ -19,30 +19,51 @@ COLD = 1
 """Exit code after a second signal."""
 
 
-def run_worker(*, url: str, hub: str, modules: Sequence[str], options: WorkerOptions, processes: int = 1) -> int:
+def run_worker(
+    *,
+    url: str,
+    hub: str,
+    modules: Sequence[str],
+    options: WorkerOptions,
+    processes: int = 1,
+    allow_eviction: bool = False,
+    prepare: Callable[[], None] | None = None,
+) -> int:
     """Serve a hub until told to stop: 0 after a warm stop or a finished burst, 1 after a cold stop.
 
+    `prepare`, a module's function, is called first in each worker process: it sets up logging and the like.
     Raises BadInput (a module does not import, an option is absurd), HubNotFound, BackendUnavailable and
     BackendRefused at the start; once it serves, it outlasts Redis' absences.
     """
     if processes > 1:
         # What would make every process fail is found here, once, with a clear error.
         load_modules(modules)
-        open_sync_backend(url, hub).close()
-        return supervise(serve, url, hub, tuple(modules), options, count=processes)
-    return serve(url, hub, tuple(modules), options)
+        open_sync_backend(url, hub, allow_eviction=allow_eviction).close()
+        if prepare is not None:
+            prepare()
+        return supervise(serve, url, hub, tuple(modules), options, allow_eviction, prepare, count=processes)
+    return serve(url, hub, tuple(modules), options, allow_eviction, prepare)
 
 
-def serve(url: str, hub: str, modules: tuple[str, ...], options: WorkerOptions) -> int:
+def serve(
+    url: str,
+    hub: str,
+    modules: tuple[str, ...],
+    options: WorkerOptions,
+    allow_eviction: bool,
+    prepare: Callable[[], None] | None,
+) -> int:
     """Be one worker process."""
-    return asyncio.run(_serve(url, hub, modules, options))
+    if prepare is not None:
+        prepare()
+    return asyncio.run(_serve(url, hub, modules, options, allow_eviction=allow_eviction))
 
 
-async def _serve(url: str, hub: str, modules: tuple[str, ...], options: WorkerOptions) -> int:
+async def _serve(url: str, hub: str, modules: tuple[str, ...], options: WorkerOptions, *, allow_eviction: bool) -> int:
     registry = load_modules(modules)
-    backend = await open_backend(url, hub)
+    backend = await open_backend(url, hub, allow_eviction=allow_eviction)
     try:
-        leases = await asyncio.to_thread(open_sync_backend, url, hub)
+        leases = await asyncio.to_thread(open_sync_backend, url, hub, allow_eviction=allow_eviction)
         try:
             worker = Worker(registry, backend=backend, leases=leases, options=options)
             signals = _Signals(worker)

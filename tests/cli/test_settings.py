@@ -76,6 +76,7 @@ def test_a_running_dev_is_found_last(tmp_path: Path) -> None:
         ("lease = 0.01", "lease: expected at least 0:00:00.100000, got 0.01"),
         ('queues = "a"', "queues: expected a list of texts, got 'a'"),
         ("queues = [1]", "queues: expected a list of texts, got [1]"),
+        ("log_level = 'loud'", "log_level: expected one of debug, info, warning, error, got 'loud'"),
         ("allow_eviction = 1", "allow_eviction: expected true or false, got 1"),
         ("hub = ", "cannot be read as TOML"),
     ],
