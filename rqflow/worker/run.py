@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from rqflow.authoring.registry import load_modules
 from rqflow.backend.opening import open_backend, open_sync_backend
@@ -35,37 +36,44 @@ def run_worker(
     Raises BadInput (a module does not import, an option is absurd), HubNotFound, BackendUnavailable and
     BackendRefused at the start; once it serves, it outlasts Redis' absences.
     """
+    service = Service(url, hub, tuple(modules), options, allow_eviction, prepare)
     if processes > 1:
         # What would make every process fail is found here, once, with a clear error.
         load_modules(modules)
         open_sync_backend(url, hub, allow_eviction=allow_eviction).close()
         if prepare is not None:
             prepare()
-        return supervise(serve, url, hub, tuple(modules), options, allow_eviction, prepare, count=processes)
-    return serve(url, hub, tuple(modules), options, allow_eviction, prepare)
+        return supervise(serve, service, count=processes)
+    return serve(service)
 
 
-def serve(
-    url: str,
-    hub: str,
-    modules: tuple[str, ...],
-    options: WorkerOptions,
-    allow_eviction: bool,
-    prepare: Callable[[], None] | None,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What one worker process is told; see run_worker."""
+
+    url: str
+    hub: str
+    modules: tuple[str, ...]
+    options: WorkerOptions
+    allow_eviction: bool
+    prepare: Callable[[], None] | None
+
+
+def serve(service: Service) -> int:
     """Be one worker process."""
-    if prepare is not None:
-        prepare()
-    return asyncio.run(_serve(url, hub, modules, options, allow_eviction=allow_eviction))
+    if service.prepare is not None:
+        service.prepare()
+    return asyncio.run(_serve(service))
 
 
-async def _serve(url: str, hub: str, modules: tuple[str, ...], options: WorkerOptions, *, allow_eviction: bool) -> int:
-    registry = load_modules(modules)
-    backend = await open_backend(url, hub, allow_eviction=allow_eviction)
+async def _serve(service: Service) -> int:
+    registry = load_modules(service.modules)
+    url, hub, eviction = service.url, service.hub, service.allow_eviction
+    backend = await open_backend(url, hub, allow_eviction=eviction)
     try:
-        leases = await asyncio.to_thread(open_sync_backend, url, hub, allow_eviction=allow_eviction)
+        leases = await asyncio.to_thread(open_sync_backend, url, hub, allow_eviction=eviction)
         try:
-            worker = Worker(registry, backend=backend, leases=leases, options=options)
+            worker = Worker(registry, backend=backend, leases=leases, options=service.options)
             signals = _Signals(worker)
             signals.listen()
             await worker.run()
