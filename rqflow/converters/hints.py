@@ -13,6 +13,8 @@ from rqflow.errors import BadInput
 def hints_of(owner: Callable[..., Any] | type, where: str, names: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The annotations of a function or class. `names`: what else they may refer to. Raises BadInput."""
     local = dict(names or {})
+    for parameter in getattr(owner, "__type_params__", ()):
+        local.setdefault(parameter.__name__, parameter)
     if isinstance(owner, type):
         local.setdefault(owner.__name__, owner)  # a class inside a function may name itself
     try:
