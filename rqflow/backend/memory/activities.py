@@ -20,6 +20,13 @@ _OCCASIONS: Final[tuple[Occasion, ...]] = ("retry", "queued", "total")
 """What can be due for an activity."""
 
 
+def waiting_activity(row: Row, id: int) -> WaitingActivity:
+    """An activity that is waited for: nobody asks for one that is not."""
+    activity = row.waiting[id]
+    assert isinstance(activity, WaitingActivity)
+    return activity
+
+
 def schedule_activity(partition: Partition, row: Row, command: ScheduleActivity) -> None:
     """Begin to wait for an activity, and queue its first attempt."""
     options = command.options
@@ -74,9 +81,8 @@ def forget_activity(partition: Partition, row: Row, id: int, activity: WaitingAc
 
 def end_activity(partition: Partition, row: Row, id: int, event: bytes) -> None:
     """Stop waiting for an activity: this event tells its run how it ended."""
-    activity = row.waiting.pop(id)
-    assert isinstance(activity, WaitingActivity)
-    forget_activity(partition, row, id, activity)
+    forget_activity(partition, row, id, waiting_activity(row, id))
+    del row.waiting[id]
     add_news(partition, row, event, "r")
 
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 SLACK: Final = 64
 """So many outdated entries the heap may hold beyond as many as there are items."""
 
-Occasion: TypeAlias = Literal["timer", "retry", "queued", "total", "start", "wait", "deadline", "retention", "history"]
+Occasion: TypeAlias = Literal["timer", "retry", "queued", "total", "start", "wait", "deadline", "retention"]
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from rqflow.backend.memory.activities import forget_activity
 from rqflow.backend.memory.agenda import Item
 from rqflow.backend.memory.failures import encoded_failure
@@ -37,6 +39,8 @@ def close_by_decision(partition: Partition, row: Row, close: Close) -> None:
             end_instance(partition, row, "end_canceled", payload)
         case Continue():
             continue_as_new(partition, row, close)
+        case _:
+            assert_never(close)
 
 
 def terminate(partition: Partition, row: Row, *, reason: str, recursive: bool) -> None:
@@ -145,5 +149,5 @@ def remove(partition: Partition, row: Row) -> None:
     partition.rows.remove(row)
     for instance, run in [key for key in partition.histories if key[0] == row.instance]:
         del partition.histories[instance, run]
-        partition.expiring.drop(Item("history", instance, run))
+        partition.expiring.drop(Item("retention", instance, run))
     partition.changed.add(row.instance)

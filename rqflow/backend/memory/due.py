@@ -2,45 +2,51 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from rqflow.backend.calls.tasks import FireDue
-from rqflow.backend.memory.activities import fail_activity, queue_activity
+from rqflow.backend.memory.activities import fail_activity, queue_activity, waiting_activity
 from rqflow.backend.memory.agenda import Item
 from rqflow.backend.memory.closing import remove, time_out
 from rqflow.backend.memory.news import add_news
 from rqflow.backend.memory.partition import Partition
 from rqflow.backend.memory.receiving import deliver_own_letters
-from rqflow.backend.memory.rows import Row, WaitingActivity, WaitingTimer
+from rqflow.backend.memory.rows import Row
 from rqflow.backend.memory.starting import begin
 from rqflow.backend.memory.turns import requeue
 from rqflow.core.events import TimerFired
-from rqflow.core.states import CLOSED
 from rqflow.core.wire import encode
 
 
 def fire_due(partition: Partition, call: FireDue) -> int:
-    """Do what is due, earliest first. What nobody waits for any more does nothing."""
+    """Do what is due, earliest first. Whatever ends takes out what was due for it: each item finds what it is for."""
     handled = 0
     while handled < call.limit and (item := partition.agenda.pop(partition.now_ms)) is not None:
         handled += 1
-        row = partition.rows.by_id.get(item.instance)
-        if row is not None and row.run == item.run:
-            _happen(partition, row, item)
-            deliver_own_letters(partition)
+        row = partition.row(item.instance)
+        assert row.run == item.run, f"{item} was due for a run that is over"
+        _happen(partition, row, item)
+        deliver_own_letters(partition)
     return handled
 
 
 def _happen(partition: Partition, row: Row, item: Item) -> None:
     match item.occasion:
         case "timer":
-            if isinstance(row.waiting.get(item.id), WaitingTimer):
-                del row.waiting[item.id]
-                add_news(partition, row, encode(TimerFired(id=item.id)), "r")
-        case "retry" | "queued" | "total":
-            activity = row.waiting.get(item.id)
-            if isinstance(activity, WaitingActivity):
-                _activity_due(partition, row, item, activity)
+            del row.waiting[item.id]
+            add_news(partition, row, encode(TimerFired(id=item.id)), "r")
+        case "retry":
+            queue_activity(partition, row, item.id, waiting_activity(row, item.id))
+        case "queued":
+            activity = waiting_activity(row, item.id)
+            message = f"activity {activity.name!r} waited too long in queue {activity.queue!r}"
+            fail_activity(partition, row, item.id, kind="timeout", message=message)
+        case "total":
+            activity = waiting_activity(row, item.id)
+            message = f"activity {activity.name!r} did not end in the time that it had from its scheduling"
+            fail_activity(partition, row, item.id, kind="timeout", message=message)
         case "start":
-            if row.status == "pending":
+            if row.status == "pending":  # else it was suspended, and begins when it is resumed
                 begin(partition, row)
         case "wait":
             row.task = ""
@@ -48,18 +54,6 @@ def _happen(partition: Partition, row: Row, item: Item) -> None:
         case "deadline":
             time_out(partition, row)
         case "retention":
-            if row.status in CLOSED:
-                remove(partition, row)
-        case "history":
-            """Kept apart from the rest (see Partition.expiring)."""
-
-
-def _activity_due(partition: Partition, row: Row, item: Item, activity: WaitingActivity) -> None:
-    if item.occasion == "total":
-        message = f"activity {activity.name!r} did not end in the time that it had from its scheduling"
-        fail_activity(partition, row, item.id, kind="timeout", message=message)
-    elif item.occasion == "retry":
-        queue_activity(partition, row, item.id, activity)
-    elif activity.state == "queued":
-        message = f"activity {activity.name!r} waited too long in queue {activity.queue!r}"
-        fail_activity(partition, row, item.id, kind="timeout", message=message)
+            remove(partition, row)
+        case _:
+            assert_never(item.occasion)

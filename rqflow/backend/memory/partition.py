@@ -90,7 +90,7 @@ class Partition:
         self.histories: dict[tuple[str, str], History] = {}
         """Of earlier runs, by instance and run, until their retention passes."""
         self.expiring = Agenda()
-        """When those histories go."""
+        """When those histories go: it makes no work for anyone, as an expiry in Redis."""
         self.streams = Streams()
         self.agenda = Agenda()
         self.workers: dict[str, Worker] = {}
@@ -163,7 +163,7 @@ class Partition:
         """Set the history of a run that is over aside, until its retention passes."""
         expires_ms = self.now_ms + row.retention_ms if row.closed_at_ms is None else row.closed_at_ms + row.retention_ms
         self.histories[row.instance, row.run] = row.history
-        self.expiring.put(Item("history", row.instance, row.run), expires_ms)
+        self.expiring.put(Item("retention", row.instance, row.run), expires_ms)
 
     def alive(self, worker: str) -> bool:
         """Whether a worker's lease lives."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from rqflow.backend.calls.hubs import PartitionStats, QueueStats, ReadStats, WorkerStats
 from rqflow.backend.calls.instances import LifecycleEvent, ReadEvents
+from rqflow.backend.memory.activities import waiting_activity
 from rqflow.backend.memory.partition import Partition
 from rqflow.backend.memory.rows import WaitingActivity
 from rqflow.backend.memory.streams import Ticket, activities_of, workflows_of
@@ -57,8 +58,7 @@ def _queues_of(partition: Partition, ticket: Ticket) -> Iterable[str]:
         return ()
     if ticket.kind == "task":
         return (row.queue,)
-    activity = row.waiting.get(ticket.id)
-    return (activity.queue,) if isinstance(activity, WaitingActivity) else ()
+    return (waiting_activity(row, ticket.id).queue,) if ticket.kind == "activity" else ()
 
 
 def _unknown(partition: Partition, instance: str) -> Iterable[tuple[str, str]]:

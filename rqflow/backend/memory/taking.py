@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rqflow.backend.calls.tasks import ActivityTask, CancelNotice, Entry, QueryTask, Take, Taken, Task, WorkflowTask
+from rqflow.backend.memory.activities import waiting_activity
 from rqflow.backend.memory.agenda import Item
 from rqflow.backend.memory.partition import Partition
-from rqflow.backend.memory.rows import Row, WaitingActivity
+from rqflow.backend.memory.rows import Row
 from rqflow.backend.memory.streams import Question, Ticket, activities_of, own_of, workflows_of
 from rqflow.errors import LeaseLost
 
@@ -62,8 +63,8 @@ def lease(partition: Partition, ticket: Ticket, worker: str) -> None:
     if ticket.kind == "task":
         row.task = "leased"
         row.unknown = False
-    activity = row.waiting.get(ticket.id) if ticket.kind == "activity" else None
-    if isinstance(activity, WaitingActivity):
+    elif ticket.kind == "activity":
+        activity = waiting_activity(row, ticket.id)
         activity.state = "leased"
         activity.unknown = False
         partition.agenda.drop(Item("queued", row.instance, row.run, ticket.id))
@@ -157,8 +158,7 @@ def _workflow_task(partition: Partition, row: Row, ticket: Ticket) -> WorkflowTa
 
 
 def _activity_task(partition: Partition, row: Row, ticket: Ticket) -> ActivityTask:
-    activity = row.waiting[ticket.id]
-    assert isinstance(activity, WaitingActivity)
+    activity = waiting_activity(row, ticket.id)
     return ActivityTask(
         partition=partition.number,
         instance=row.instance,

@@ -5,24 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from rqflow.backend.calls.tasks import Register, Renew, Sweep, Unregister
-from rqflow.backend.memory.activities import fail_activity, queue_activity
+from rqflow.backend.memory.activities import fail_activity, queue_activity, waiting_activity
 from rqflow.backend.memory.news import drop_task
 from rqflow.backend.memory.partition import Partition, Worker, span_ms
-from rqflow.backend.memory.rows import Row, WaitingActivity
+from rqflow.backend.memory.rows import Row
 from rqflow.backend.memory.steering import let_go_on
 from rqflow.backend.memory.streams import Ticket, own_of, workflows_of
 from rqflow.backend.memory.turns import requeue, set_aside
-from rqflow.errors import LeaseLost
 
 SWEPT: Final = 100
 """So many tasks or instances one call takes over or retries."""
 
 
 def register(partition: Partition, call: Register) -> None:
-    """Announce a worker. Raises LeaseLost for one that was declared dead: it comes back under a new id."""
-    known = partition.workers.get(call.worker.id)
-    if known is not None and known.dead:
-        raise LeaseLost(f"of worker {call.worker.id}")
+    """Announce a worker, and let instances of its queues go on that stalled under another build."""
     until_ms = partition.now_ms + span_ms(call.lease)
     partition.workers[call.worker.id] = Worker(record=call.worker, lease_until_ms=until_ms)
     _retry_stalled(partition, call.worker.build, call.worker.subscription.workflow_queues)
@@ -38,9 +34,7 @@ def renew(partition: Partition, call: Renew) -> bool:
     for token, details in call.heartbeats:
         ticket = partition.streams.tickets.get(token)
         if ticket is not None and ticket.worker == call.worker and ticket.kind == "activity":
-            activity = partition.row(ticket.instance).waiting[ticket.id]
-            assert isinstance(activity, WaitingActivity)
-            activity.details = details
+            waiting_activity(partition.row(ticket.instance), ticket.id).details = details
     return True
 
 
@@ -48,7 +42,6 @@ def unregister(partition: Partition, call: Unregister) -> None:
     """Let a worker go; all that it has goes back at once, and counts as neither tried nor lost."""
     if call.worker not in partition.workers:
         return
-    partition.workers[call.worker].dead = True
     for ticket in _belongings(partition, call.worker):
         _pass_on(partition, ticket)
     del partition.workers[call.worker]
@@ -73,7 +66,10 @@ def sweep(partition: Partition, call: Sweep) -> bool:
             return True
         left -= len(belongings)
         del partition.workers[name]
-    return _retry_stalled(partition, call.build, None)
+    sweeper = partition.workers.get(call.worker)
+    if sweeper is None:
+        return False
+    return _retry_stalled(partition, call.build, sweeper.record.subscription.workflow_queues)
 
 
 def _belongings(partition: Partition, worker: str) -> list[Ticket]:
@@ -94,9 +90,8 @@ def _pass_on(partition: Partition, ticket: Ticket) -> None:
         return
     if ticket.kind == "query":
         partition.streams.put(workflows_of(row.queue), ticket, partition.now_ms)
-    activity = row.waiting.get(ticket.id)
-    if ticket.kind == "activity" and isinstance(activity, WaitingActivity):
-        queue_activity(partition, row, ticket.id, activity)
+    elif ticket.kind == "activity":
+        queue_activity(partition, row, ticket.id, waiting_activity(row, ticket.id))
 
 
 def _lost_turn(partition: Partition, row: Row, call: Sweep, worker: Worker) -> None:
@@ -114,8 +109,7 @@ def _lost_turn(partition: Partition, row: Row, call: Sweep, worker: Worker) -> N
 def _lost_activity(partition: Partition, ticket: Ticket, call: Sweep) -> None:
     """A worker died with this attempt: there is another, unless it seems to kill whoever takes it (P7)."""
     row = partition.row(ticket.instance)
-    activity = row.waiting[ticket.id]
-    assert isinstance(activity, WaitingActivity)
+    activity = waiting_activity(row, ticket.id)
     partition.streams.drop(ticket.token)
     activity.losses += 1
     activity.attempt += 1
@@ -126,13 +120,14 @@ def _lost_activity(partition: Partition, ticket: Ticket, call: Sweep) -> None:
         queue_activity(partition, row, ticket.id, activity)
 
 
-def _retry_stalled(partition: Partition, build: str, queues: tuple[str, ...] | None) -> bool:
+def _retry_stalled(partition: Partition, build: str, queues: tuple[str, ...]) -> bool:
     """Let instances go on that stalled under another build. True: there are more."""
     stalled = [
         row
         for row in partition.rows.by_id.values()
-        if row.status == "stalled" and row.stalled_build != build and (queues is None or row.queue in queues)
+        if row.status == "stalled" and row.stalled_build != build and row.queue in queues
     ]
     for row in stalled[:SWEPT]:
+        row.reason = ""
         let_go_on(partition, row)
     return len(stalled) > SWEPT

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rqflow.backend.calls.instances import Resume, Suspend, Terminate
+from rqflow.backend.calls.tasks import WorkflowTask
 from rqflow.core.commands import StartTimer
 from rqflow.core.events import WorkflowTerminated
-from rqflow.core.wire import decode_stored
 from rqflow.errors import InstanceClosed, InstanceNotFound, LeaseLost
 from rqflow.testing.conformance.actor import DONE
 from rqflow.testing.conformance.bench import Bench, names_of, signals_in
@@ -259,15 +259,31 @@ class TestStall(Standing):
         await newer.commit(task)
         assert (await bench.describe()).build == "build-2"
 
-    async def test_a_sweep_lets_those_of_all_queues_go_on(self, bench: Bench) -> None:
-        """A worker that was there before the deploy of another queue is enough."""
-        actor = await worker(bench, queues=("side",))
-        newer = await worker(bench, "worker-2", build="build-2", queues=("main",))
-        await bench.start(queue="side")
+    async def test_a_sweep_lets_those_of_its_queues_go_on(self, bench: Bench) -> None:
+        """A worker of another build that was there before is enough; one of other queues has nothing to say."""
+        actor = await worker(bench)
+        newer = await worker(bench, "worker-2", build="build-2", queues=("main", "more"))
+        stranger = await worker(bench, "worker-3", build="build-9", queues=("side",))
+        await bench.start()
         await bench.call(stall_call(await actor.turn()))
+        await stranger.sweep()
+        assert await bench.status() == "stalled"
         await newer.sweep()
         assert await bench.status() == "running"
-        assert decode_stored((await actor.turn()).inbox[0]).at_ms > 0
+        assert len(await newer.turns()) == 1
+
+    async def test_many_that_stalled_go_on_in_bounded_steps(self, bench: Bench) -> None:
+        """A deploy after an accident: all of them, however many [P10]."""
+        actor = await worker(bench)
+        for number in range(150):
+            await bench.start(f"order-{number}")
+        tasks = [task for task in await actor.take(workflow_room=1_000) if isinstance(task, WorkflowTask)]
+        assert len(tasks) == 150
+        for task in tasks:
+            await bench.call(stall_call(task))
+        newer = await worker(bench, "worker-2", build="build-2")
+        await newer.sweep()
+        assert len(await newer.take(workflow_room=1_000)) == 150
 
     async def test_suspended_during_the_turn_it_is_stalled(self, bench: Bench) -> None:
         """The graver state is shown."""

@@ -72,17 +72,6 @@ class TestLease(Standing):
         [pending] = (await bench.describe()).pending
         assert (pending.heartbeat, pending.worker, pending.state) == (b"10 %", "survivor", "leased")
 
-    async def test_heartbeats_of_foreign_tasks_are_ignored(self, bench: Bench) -> None:
-        """A living worker speaks for its own attempts only."""
-        actor = await worker(bench)
-        other = await worker(bench, "other")
-        await bench.start()
-        await actor.commit(await actor.turn(), charge(1))
-        task = await actor.activity()
-        await other.renew(heartbeats=((task.token, b"mine"),))
-        [pending] = (await bench.describe()).pending
-        assert pending.heartbeat == b""
-
     async def test_an_unknown_worker_has_no_lease(self, bench: Bench) -> None:
         """And leaving twice is no error."""
         actor = Actor(bench, "nobody", ("main",), "build-1")
