@@ -27,7 +27,6 @@
 -- Returns {1 if closed, 1 if the next task is queued, messages left}, or lease, limit.
 -- @include continuing
 -- @include ends
--- @include family
 -- @include lifecycle
 -- @include attribute_changes
 -- @include messages
@@ -49,8 +48,7 @@ turns.write(instance, row, turn)
 orders.activities(instance, row, activities)
 orders.timers(instance, row, timers)
 orders.cancel(instance, row, cancel_activities, cancel_timers)
-family.begin(instance, row, children)
-orders.sends(instance, row, sends)
+orders.letters(instance, row, children, sends)
 attribute_changes.write(instance, row, merged)
 for _, event in ipairs(emitted) do lifecycle.event('emitted', instance, row, event.name, event.payload) end
 for _, answered in ipairs(answers) do redis.call('HSET', key.answers(run), answered.update, answered.answer) end

@@ -1,4 +1,4 @@
--- retry_activity: an attempt failed, and the next comes after a wait. No event, no turn.
+-- retry_activity: an attempt failed, and the next comes after a wait, if any. No event, no turn.
 -- ARGV  instance  string
 --       run       string
 --       id        string
@@ -12,5 +12,5 @@ local record = activities.held(run, id, token)
 if not record then return { 'err', 'lease', token } end
 record[3] = record[3] + 1
 redis.call('HSET', key.attempts(run), 'l:' .. id, failure)
-activities.back_off(instance, run, id, record, activities.fields(record), delay_ms)
+activities.again(instance, run, id, record, delay_ms)
 return 1

@@ -57,8 +57,10 @@ function activities.requeue(instance, run, id, record, fields)
   tasks.remove(stream, entry)
 end
 
--- Put it aside until `delay` has passed.
-function activities.back_off(instance, run, id, record, fields, delay)
+-- Another attempt as the record has it, now or after a while.
+function activities.again(instance, run, id, record, delay)
+  local fields = activities.fields(record)
+  if delay <= 0 then return activities.requeue(instance, run, id, record, fields) end
   due.add(clock.now + delay, 'retry', id, run, instance)
   redis.call('HSET', key.attempts(run), 'f:' .. id, cmsgpack.pack(fields))
   activities.withdraw(instance, run, id, record)

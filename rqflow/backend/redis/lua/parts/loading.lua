@@ -1,5 +1,6 @@
 -- @include activities
 -- @include clock
+-- @include due
 -- @include lifecycle
 -- @include pages
 -- @include rows
@@ -51,6 +52,7 @@ end
 function kinds.activity(stream, entry, f)
   local record = activities.read(f.run, f.id)
   if not record or record[1] ~= 'queued' or record[2] ~= entry then return nil end
+  if record[5] >= 0 then due.remove('queued', f.id, f.run, f.instance) end
   local details = redis.call('HGET', key.attempts(f.run), 'h:' .. f.id) or ''
   return { 3, f.instance, f.run, tonumber(f.id), entry .. '@' .. f.id .. '@' .. f.run, f.name, record[7], f.workflow,
     f.payload, tonumber(f.attempt), tonumber(f.losses), f.options, tonumber(f.scheduled_ms), details }

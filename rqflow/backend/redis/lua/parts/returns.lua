@@ -37,12 +37,7 @@ end
 function returns.activity(instance, run, id, token, delay_ms, unknown)
   local record = activities.held(run, id, token)
   if not record then return false end
-  local fields = activities.fields(record)
-  if delay_ms > 0 then
-    activities.back_off(instance, run, id, record, fields, delay_ms)
-  else
-    activities.requeue(instance, run, id, record, fields)
-  end
+  activities.again(instance, run, id, record, delay_ms)
   note_unknown(record[7], 'a', unknown, instance, id, delay_ms)
   return true
 end
