@@ -61,7 +61,9 @@ class AsyncClient(AsyncDriver):
         self, workflow: str, *args: Any, result_type: type[R], **options: Unpack[StartKeywords]
     ) -> AsyncHandle[R]: ...
     @overload
-    async def start(self, workflow: str, *args: Any, **options: Unpack[StartKeywords]) -> AsyncHandle[Any]: ...
+    async def start(
+        self, workflow: str, *args: Any, result_type: Any = None, **options: Unpack[StartKeywords]
+    ) -> AsyncHandle[Any]: ...
     async def start(self, workflow: Any, *args: Any, result_type: Any = None, **options: Any) -> AsyncHandle[Any]:
         """Start an instance: `await start(checkout, order, id="order-42")`, or by name: `start("checkout", order)`.
 
@@ -70,7 +72,7 @@ class AsyncClient(AsyncDriver):
         Raises InstanceExists, LimitReached; BadInput before anything is sent.
         """
         request = Request(workflow, args, {}, start_options(options), result_type)
-        return AsyncHandle(self, await self.run(starting.start(self.options, request)))
+        return AsyncHandle(self, await self.run_flow(starting.start(self.options, request)))
 
     def with_options(self, **options: Unpack[StartKeywords]) -> AsyncStarter:
         """The start options apart, so that every argument of `.start(…)` is the workflow's and checked by its types."""
@@ -81,7 +83,7 @@ class AsyncClient(AsyncDriver):
 
         Each item has its own handle or error, in order: one that is refused harms no other.
         """
-        answers = await self.run(starting.start_many(self.options, requests))
+        answers = await self.run_flow(starting.start_many(self.options, requests))
         return [answer if isinstance(answer, RqflowError) else AsyncHandle(self, answer) for answer in answers]
 
     @overload
@@ -97,7 +99,7 @@ class AsyncClient(AsyncDriver):
     ) -> AsyncHandle[Any]:
         """Signal an instance, starting it first if no open one has the id: one atomic step."""
         request = Request(workflow, args, {}, start_options(options))
-        return AsyncHandle(self, await self.run(starting.start(self.options, request, Opening(signal, value))))
+        return AsyncHandle(self, await self.run_flow(starting.start(self.options, request, Opening(signal, value))))
 
     def handle(self, id: str, *, result_type: type[R] | None = None) -> AsyncHandle[R]:
         """A handle on an instance by its id; nothing is sent, the instance need not exist yet."""
@@ -148,4 +150,4 @@ class AsyncStarter:
     async def start(self, workflow: Any, *args: Any, **kwargs: Any) -> AsyncHandle[Any]:
         """Start an instance with these arguments. Raises as `AsyncClient.start`."""
         request = Request(workflow, args, kwargs, self._options)
-        return AsyncHandle(self._client, await self._client.run(starting.start(self._client.options, request)))
+        return AsyncHandle(self._client, await self._client.run_flow(starting.start(self._client.options, request)))

@@ -15,7 +15,8 @@ from rqflow.backend.opening import open_backend, open_sync_backend
 from rqflow.backend.protocol import Backend, SyncBackend
 from rqflow.client.flow import Connect, Emit, Facts, Flow, Listen, Send, Sleep, Stream, Wait
 from rqflow.client.options import ClientOptions
-from rqflow.errors import BadInput, RqflowError
+from rqflow.core.run import current
+from rqflow.errors import BadInput, NotDeterministic, NotInWorkflow, RqflowError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,8 +38,9 @@ class SyncDriver:
         self._parents: list[SyncBackend] = []
         _FORKED.add(self)
 
-    def run(self, flow: Flow[R]) -> R:
+    def run_flow(self, flow: Flow[R]) -> R:
         """What a flow comes to."""
+        _check_outside()
         driving = self._drive(flow)
         try:
             next(driving)
@@ -47,8 +49,9 @@ class SyncDriver:
             return result
         raise TypeError("a stream is iterated, not run")
 
-    def iterate(self, stream: Stream[T]) -> Generator[T, None, None]:
+    def run_stream(self, stream: Stream[T]) -> Generator[T, None, None]:
         """The values that a stream hands out. What it listens to ends with the iterator."""
+        _check_outside()
         yield from self._drive(stream)
 
     def close(self) -> None:
@@ -112,7 +115,7 @@ class SyncDriver:
             if self._closed:
                 raise BadInput(CLOSED)
             if self._backend is None:
-                self._backend = open_sync_backend(self._url, self._hub)
+                self._backend = open_sync_backend(self._url, self._hub, **_opening(self.options))
             return self._backend
 
 
@@ -128,6 +131,22 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def _opening(options: ClientOptions) -> dict[str, Any]:
+    return {"limits": options.limits, "allow_eviction": options.allow_eviction}
+
+
+def _check_outside() -> None:
+    # A replay would ask the store again, and get another answer.
+    try:
+        info = current().info
+    except NotInWorkflow:
+        return
+    raise NotDeterministic(
+        f"a client was used inside workflow {info.workflow!r}; there, use workflow.start_child, workflow.signal and "
+        "the like, or do it in an activity"
+    )
+
+
 class AsyncDriver:
     """Runs flows in the running event loop. Thousands at a time share its connections."""
 
@@ -141,15 +160,17 @@ class AsyncDriver:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()
 
-    async def run(self, flow: Flow[R]) -> R:
+    async def run_flow(self, flow: Flow[R]) -> R:
         """What a flow comes to."""
+        _check_outside()
         ended: list[R] = []
         async for _ in self._drive(flow, ended.append):
             raise TypeError("a stream is iterated, not run")
         return ended[0]
 
-    async def iterate(self, stream: Stream[T]) -> AsyncGenerator[T, None]:
+    async def run_stream(self, stream: Stream[T]) -> AsyncGenerator[T, None]:
         """The values that a stream hands out. What it listens to ends with the iterator."""
+        _check_outside()
         driving = self._drive(stream, lambda _: None)
         try:
             async for value in driving:
@@ -210,7 +231,7 @@ class AsyncDriver:
             if self._closed:
                 raise BadInput(CLOSED)
             if self._backend is None:
-                self._backend = await open_backend(self._url, self._hub)
+                self._backend = await open_backend(self._url, self._hub, **_opening(self.options))
             return self._backend
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:

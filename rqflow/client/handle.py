@@ -52,7 +52,7 @@ class Handle(_Instance[R]):
 
     def result(self, timeout: Span | None = None) -> R:
         """What the instance came to, waiting up to `timeout`. Raises as `Client.result`."""
-        return self.driver.run(results.handle_result(self.driver.options, self._placed, timeout))
+        return self.driver.run_flow(results.handle_result(self.driver.options, self._placed, timeout))
 
     signal = handle_verb(steering.signal)
     query = handle_verb(asking.query)
@@ -78,7 +78,7 @@ class AsyncHandle(_Instance[R]):
 
     async def result(self, timeout: Span | None = None) -> R:
         """What the instance came to, waiting up to `timeout`. Raises as `AsyncClient.result`."""
-        return await self.driver.run(results.handle_result(self.driver.options, self._placed, timeout))
+        return await self.driver.run_flow(results.handle_result(self.driver.options, self._placed, timeout))
 
     signal = async_handle_verb(steering.signal)
     query = async_handle_verb(asking.query)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Final, TypedDict
 
+from rqflow.backend.calls.hubs import Limits
 from rqflow.core.options import Attributes, ConflictPolicy, ReusePolicy
 from rqflow.errors import BadInput
 
@@ -30,6 +31,10 @@ class ClientOptions:
     """start_many and purge_many send at most so many calls at once."""
     batch_bytes: int = 8 * 1_048_576
     """And start_many no more bytes than these, one item apart."""
+    limits: Limits | None = None
+    """What the hub holds at most. None: the usual. Give the same ones to its workers."""
+    allow_eviction: bool = False
+    """Put up with a Redis that may throw keys away when its memory is short: instances can be lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from rqflow.client.checks import (
 )
 from rqflow.client.flow import Facts, Flow, connect, send_all
 from rqflow.client.options import ClientOptions, StartKeywords, StartOptions, start_options
+from rqflow.client.relaying import relay
 from rqflow.client.values import Callee, callee_of, decoder, encode_signal, name_of
 from rqflow.core.events import SignalReceived, WorkflowStarted
 from rqflow.core.wire import encode
@@ -92,6 +93,8 @@ def start(options: ClientOptions, request: Request, opening: Opening | None = No
     facts = yield from connect()
     prepared = prepare(facts, request, opening, join=opening is not None)
     placed = yield from start_with(options, prepared, [])
+    if prepared.call.on_conflict == "terminate_existing":
+        yield from relay(options, facts, prepared.call.partition)
     return placed
 
 

@@ -11,6 +11,7 @@ from rqflow.backend.protocol import unwrap
 from rqflow.client.checks import check_id, check_name, check_payload, check_reason, check_text
 from rqflow.client.flow import Flow, connect, send, send_all
 from rqflow.client.options import ClientOptions
+from rqflow.client.relaying import relay
 from rqflow.client.values import encode_signal, name_of
 from rqflow.core.events import CancelRequested, SignalReceived
 from rqflow.core.wire import encode
@@ -54,14 +55,11 @@ def terminate(options: ClientOptions, id: str, reason: str = "", *, recursive: b
     """
     facts = yield from connect()
     check_id(id, facts.limits)
-    return (
-        yield from _ordered(
-            options,
-            Terminate(
-                partition=facts.partition(id), instance=id, reason=check_reason(reason), recursive=bool(recursive)
-            ),
-        )
-    )
+    partition, reason = facts.partition(id), check_reason(reason)
+    call = Terminate(partition=partition, instance=id, reason=reason, recursive=bool(recursive))
+    did = yield from _ordered(options, call)
+    yield from relay(options, facts, partition)
+    return did
 
 
 def suspend(options: ClientOptions, id: str, reason: str = "") -> Flow[bool]:

@@ -57,7 +57,9 @@ class Client(SyncDriver):
     @overload
     def start(self, workflow: str, *args: Any, result_type: type[R], **options: Unpack[StartKeywords]) -> Handle[R]: ...
     @overload
-    def start(self, workflow: str, *args: Any, **options: Unpack[StartKeywords]) -> Handle[Any]: ...
+    def start(
+        self, workflow: str, *args: Any, result_type: Any = None, **options: Unpack[StartKeywords]
+    ) -> Handle[Any]: ...
     def start(self, workflow: Any, *args: Any, result_type: Any = None, **options: Any) -> Handle[Any]:
         """Start an instance: `start(checkout, order, id="order-42")`, or by name: `start("checkout", order)`.
 
@@ -66,7 +68,7 @@ class Client(SyncDriver):
         Raises InstanceExists, LimitReached; BadInput before anything is sent.
         """
         request = Request(workflow, args, {}, start_options(options), result_type)
-        return Handle(self, self.run(starting.start(self.options, request)))
+        return Handle(self, self.run_flow(starting.start(self.options, request)))
 
     def with_options(self, **options: Unpack[StartKeywords]) -> Starter:
         """The start options apart, so that every argument of `.start(…)` is the workflow's and checked by its types."""
@@ -77,7 +79,7 @@ class Client(SyncDriver):
 
         Each item has its own handle or error, in order: one that is refused harms no other.
         """
-        answers = self.run(starting.start_many(self.options, requests))
+        answers = self.run_flow(starting.start_many(self.options, requests))
         return [answer if isinstance(answer, RqflowError) else Handle(self, answer) for answer in answers]
 
     @overload
@@ -93,7 +95,7 @@ class Client(SyncDriver):
     ) -> Handle[Any]:
         """Signal an instance, starting it first if no open one has the id: one atomic step."""
         request = Request(workflow, args, {}, start_options(options))
-        return Handle(self, self.run(starting.start(self.options, request, Opening(signal, value))))
+        return Handle(self, self.run_flow(starting.start(self.options, request, Opening(signal, value))))
 
     def handle(self, id: str, *, result_type: type[R] | None = None) -> Handle[R]:
         """A handle on an instance by its id; nothing is sent, the instance need not exist yet."""
@@ -144,4 +146,4 @@ class Starter:
     def start(self, workflow: Any, *args: Any, **kwargs: Any) -> Handle[Any]:
         """Start an instance with these arguments. Raises as `Client.start`."""
         request = Request(workflow, args, kwargs, self._options)
-        return Handle(self._client, self._client.run(starting.start(self._client.options, request)))
+        return Handle(self._client, self._client.run_flow(starting.start(self._client.options, request)))

@@ -45,7 +45,7 @@ def verb(flow: Callable[Concatenate[ClientOptions, P], Flow[T]]) -> Callable[Con
 
     @wraps(flow)
     def method(self: SyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.run(flow(self.options, *args, **kwargs))
+        return self.run_flow(flow(self.options, *args, **kwargs))
 
     return _shown(method, flow, 1)
 
@@ -57,7 +57,7 @@ def stream_verb(
 
     @wraps(flow)
     def method(self: SyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
-        return self.iterate(flow(self.options, *args, **kwargs))
+        return self.run_stream(flow(self.options, *args, **kwargs))
 
     return _shown(method, flow, 1)
 
@@ -69,7 +69,7 @@ def async_verb(
 
     @wraps(flow)
     async def method(self: AsyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.run(flow(self.options, *args, **kwargs))
+        return await self.run_flow(flow(self.options, *args, **kwargs))
 
     return _shown(method, flow, 1)
 
@@ -81,7 +81,7 @@ def async_stream_verb(
 
     @wraps(flow)
     def method(self: AsyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
-        return self.iterate(flow(self.options, *args, **kwargs))
+        return self.run_stream(flow(self.options, *args, **kwargs))
 
     return _shown(method, flow, 1)
 
@@ -93,7 +93,7 @@ def handle_verb(
 
     @wraps(flow)
     def method(self: SyncPart, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.driver.run(flow(self.driver.options, self.id, *args, **kwargs))
+        return self.driver.run_flow(flow(self.driver.options, self.id, *args, **kwargs))
 
     return _shown(method, flow, 2)
 
@@ -105,7 +105,7 @@ def handle_stream_verb(
 
     @wraps(flow)
     def method(self: SyncPart, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
-        return self.driver.iterate(flow(self.driver.options, self.id, *args, **kwargs))
+        return self.driver.run_stream(flow(self.driver.options, self.id, *args, **kwargs))
 
     return _shown(method, flow, 2)
 
@@ -117,7 +117,7 @@ def async_handle_verb(
 
     @wraps(flow)
     async def method(self: AsyncPart, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.driver.run(flow(self.driver.options, self.id, *args, **kwargs))
+        return await self.driver.run_flow(flow(self.driver.options, self.id, *args, **kwargs))
 
     return _shown(method, flow, 2)
 
@@ -129,7 +129,7 @@ def async_handle_stream_verb(
 
     @wraps(flow)
     def method(self: AsyncPart, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
-        return self.driver.iterate(flow(self.driver.options, self.id, *args, **kwargs))
+        return self.driver.run_stream(flow(self.driver.options, self.id, *args, **kwargs))
 
     return _shown(method, flow, 2)
 

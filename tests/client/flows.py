@@ -8,6 +8,8 @@ from typing import Any
 
 from rqflow.authoring.registry import Registry
 from rqflow.authoring.workflow_face import workflow
+from rqflow.client.sync import Client
+from rqflow.errors import NotDeterministic
 
 
 @dataclass
@@ -111,6 +113,25 @@ async def sleeper() -> Any:
     await asyncio.sleep(10_000)
 
 
+@workflow
+async def family(generations: int) -> None:
+    """Has two children, and they have, until there are no generations left; then waits."""
+    if generations:
+        for _ in range(2):
+            workflow.start_child(family, generations - 1)
+    await workflow.receive("end")
+
+
+@workflow
+async def meddler(url: str, hub: str) -> str:
+    """Tries what only code outside of a workflow may do."""
+    try:
+        Client(url, hub=hub).start("price")
+    except NotDeterministic as error:
+        return str(error)
+    return "nobody minded"
+
+
 def registry() -> Registry:
     """All of them."""
-    return Registry([price, named, approval, cart, failing, hops, unserved, sleeper])
+    return Registry([price, named, approval, cart, failing, hops, unserved, sleeper, family, meddler])
