@@ -14,7 +14,7 @@ from rqflow.client.sync import Client
 from rqflow.core.states import CLOSED
 from rqflow.errors import BackendUnavailable, InstanceNotFound
 
-_LOOKED_AT = 40
+_LOOKED_AT = 300
 """Instances that are looked at to find out what a worker holds."""
 _START_SECONDS = 60.0
 
@@ -94,10 +94,11 @@ class Crew:
         """The ends of the workers' logs."""
         return "\n".join(f"{name}: {child.tail(5)}" for name, child in self._children.items())
 
-    def kill_busy(self, client: Client, workflow: str) -> Takeover | None:
+    def kill_busy(self, client: Client, workflow: str, *, choosy: bool) -> Takeover | None:
         """Kill a worker that has work in hand. None: no one has, at this moment.
 
-        It is stopped while we look, so that what we see is what it holds when it dies.
+        It is stopped while we look, so that what we see is what it holds when it dies. If we are `choosy` it must be
+        in the middle of an activity.
         """
         workers = {self._names.get(found.record.pid, ""): found.record.id for found in client.stats().workers}
         for name, child in self._children.items():
@@ -106,7 +107,7 @@ class Crew:
                 continue
             child.send(signal.SIGSTOP)
             held = _held(client, workflow, id)
-            if held:
+            if any(one.activity or not choosy for one in held):
                 self.killed.add(name)
                 child.kill()
                 return Takeover(name, child.pid, id, held, time.monotonic(), set(held))

@@ -34,6 +34,8 @@ _STUCK_SECONDS = 120.0
 """Without any progress for so long, something is wrong."""
 _KILL_AT = 0.35
 """The share of files after which a worker is killed."""
+_KILL_ANY_AT = 0.6
+"""From here on one that holds no activity, only turns, will do."""
 _NOT_THE_LIBRARY = ("site-packages", "dist-packages", "__pycache__")
 
 
@@ -76,7 +78,7 @@ def demo(path: str | None, *, no_kill: bool, workers: int, skip: tuple[str, ...]
     wrong = differences(found, walked)
     if wrong and count_tree(path, skip) != before:
         wrong.append("the tree itself changed meanwhile: run the demo again, or on a folder at rest")
-    show_outcome(Outcome(found, walked, wrong, takeover, instances, told, seconds, killing=not no_kill))
+    show_outcome(Outcome(path, found, walked, wrong, takeover, instances, told, seconds, killing=not no_kill))
     click.get_current_context().exit(FAILED if wrong else 0)
 
 
@@ -123,7 +125,7 @@ def _follow(client: Client, crew: Crew, progress: Progress, *, kill: bool) -> tu
         if progress.read(client):
             moved = time.monotonic()
         if kill and takeover is None and progress.share >= _KILL_AT:
-            takeover = crew.kill_busy(client, _WORKFLOW)
+            takeover = crew.kill_busy(client, _WORKFLOW, choosy=progress.share < _KILL_ANY_AT)
             if takeover is not None:
                 progress.say(_obituary(takeover))
         if takeover is not None and takeover.left:
@@ -143,5 +145,7 @@ def _follow(client: Client, crew: Crew, progress: Progress, *, kill: bool) -> tu
 def _obituary(takeover: Takeover) -> str:
     turns = sum(1 for held in takeover.held if not held.activity)
     files = len(takeover.held) - turns
-    held = f"{files} unfinished activities" + (f" and {turns} turns" if turns else "")
+    parts = [f"{files} activities in progress"] if files else []
+    parts += [f"{turns} workflow turn{'s' if turns > 1 else ''}"] if turns else []
+    held = " and ".join(parts)
     return f"killed {takeover.name} (process {takeover.pid}) with SIGKILL while it held {held}"

@@ -16,6 +16,7 @@ from rqflow.cli.tree import Totals
 class Outcome:
     """All that the demo can tell at its end."""
 
+    path: str
     found: dict[str, Any]
     """The workflow's result."""
     walked: Totals
@@ -56,7 +57,7 @@ def show_outcome(outcome: Outcome) -> None:
     click.echo()
     show_table(
         (Column("BYTES", right=True), Column("LARGEST FILES", fold=True), Column("SHA-256")),
-        [(f"{file['bytes']:,}", file["path"], file["sha256"][:12]) for file in found["largest"]],
+        [(f"{file['bytes']:,}", _below(outcome.path, file["path"]), file["sha256"][:12]) for file in found["largest"]],
     )
     click.echo()
     for name, words in (("others", "links and special files were left alone"), ("unreadable", "could not be read")):
@@ -66,6 +67,10 @@ def show_outcome(outcome: Outcome) -> None:
         click.echo(f"  {printable(problem)}")
     _show_check(outcome)
     _show_engine(outcome)
+
+
+def _below(folder: str, path: str) -> str:
+    return path.removeprefix(folder.rstrip("/") + "/")
 
 
 def _show_check(outcome: Outcome) -> None:
