@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, get_args
 
 import rqflow.authoring.limits as authoring
@@ -31,6 +32,8 @@ def check_text(what: str, value: object, limit: int) -> str:
         ) from None
     if size > limit:
         raise BadInput(f"{what} is {size:,} bytes long in UTF-8, the limit is {limit:,}: {value[:40]!r}…")
+    if value.isprintable():
+        return value
     for place, character in enumerate(value):
         if unicodedata.category(character) == "Cc":
             raise BadInput(f"{what} has a control character at position {place}: {value[:40]!r}")
@@ -44,7 +47,15 @@ def check_id(value: object, limits: Limits) -> str:
 
 def check_name(kind: str, value: object, limits: Limits) -> str:
     """The name of a workflow, queue, signal, query, update or lane: as where it is defined, and within the limit."""
-    return check_text(f"{kind} name", authoring.check_name(kind, value), limits.name_bytes)
+    if isinstance(value, str):
+        return _known_name(kind, value, limits.name_bytes)
+    return authoring.check_name(kind, value)
+
+
+@lru_cache(maxsize=2_000)
+def _known_name(kind: str, value: str, limit: int) -> str:
+    # The same few names come with every start.
+    return check_text(f"{kind} name", authoring.check_name(kind, value), limit)
 
 
 def check_reason(value: object) -> str:

@@ -13,7 +13,7 @@ import pytest
 from rqflow.backend.memory.opening import open_memory, open_memory_sync
 from rqflow.client.asynchronous import AsyncClient
 from rqflow.client.sync import Client
-from rqflow.errors import BadInput
+from rqflow.errors import BadInput, WorkflowTerminated
 from tests.client.conftest import Place
 from tests.client.face import Face
 
@@ -42,7 +42,7 @@ async def test_an_asynchronous_client_is_a_context_manager() -> None:
 
 
 def test_one_client_serves_fifty_threads(place: Place) -> None:
-    """[F2] Starts and reads of all of them, through few connections."""
+    """[F2] Starts, signals, waits and reads of all of them, through few connections."""
     gate = threading.Barrier(50)
 
     def work(number: int) -> str:
@@ -50,6 +50,8 @@ def test_one_client_serves_fifty_threads(place: Place) -> None:
         handle = client.start("checkout", number, id=f"order-{number}")
         handle.signal("approve", number)
         handle.terminate("enough")
+        with pytest.raises(WorkflowTerminated):
+            handle.result(timeout=30)
         return handle.describe().status
 
     with Client(place.url, hub=place.hub) as client, ThreadPoolExecutor(50) as pool:
