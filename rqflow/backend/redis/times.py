@@ -7,6 +7,7 @@ from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
+_LAST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
 
 
 def span_ms(span: timedelta) -> int:
@@ -25,5 +26,5 @@ def ms_of(at: datetime) -> int:
 
 
 def moment(at_ms: int) -> datetime:
-    """The moment, in UTC."""
-    return _EPOCH + at_ms * _MS
+    """The moment, in UTC; one later than any date is shown as the last."""
+    return _EPOCH + min(at_ms, _LAST_MS) * _MS

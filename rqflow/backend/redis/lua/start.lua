@@ -23,6 +23,7 @@
 -- @include messages
 -- @include rows
 -- @include starts
+-- @include streams
 
 local row = rows.live(instance)
 local open = row.status and not rows.closed(row)
@@ -62,8 +63,6 @@ if row.status then starts.replace(instance, row) end
 local soonest = s.start_ms and due.next()
 starts.create(s)
 deliver_signal(s)
-if s.start_ms and (not soonest or soonest > s.start_ms) then
-  redis.call('XADD', key.workflows(queue), '*', 'kind', 'wake')
-end
+if s.start_ms and (not soonest or soonest > s.start_ms) then streams.wake(key.workflows(queue)) end
 messages.flush()
 return { run, 1 }

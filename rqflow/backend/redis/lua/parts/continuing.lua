@@ -28,5 +28,6 @@ function continuing.begin(instance, row, next_run, carried)
   redis.call('HSET', key.instance(instance), 'run', row.run, 'workflow', row.workflow, 'queue', row.queue,
     'length', 0, 'bytes', 0, 'deadline_ms', row.deadline_ms or '', 'timeout_ms', row.timeout_ms)
   redis.call('HINCRBY', key.instance(instance), 'runs', 1)
+  redis.call('SADD', key.queues(), 'w:' .. row.queue)
   lifecycle.event('continued', instance, row)
 end

@@ -43,10 +43,10 @@ function kinds.task(stream, entry, fields)
 end
 
 function kinds.query(stream, entry, fields)
-  local row = rows.read(fields.instance, 'run', 'workflow', 'length')
+  local row = rows.read(fields.instance, 'run', 'workflow', 'length', 'status')
   if not row.run or tonumber(fields.expires_ms) < clock.now then return nil end
   return { 2, fields.instance, row.run, tasks.token(stream, entry), fields.query, fields.name, fields.payload,
-    row.workflow, tonumber(row.length) }
+    row.workflow, tonumber(row.length), row.status == 'running' and pages.inbox(fields.instance) or {} }
 end
 
 function kinds.activity(stream, entry, f)

@@ -13,9 +13,15 @@ local function measure(stream)
     if groups[1][place] == 'pending' then pending = groups[1][place + 1] end
     if groups[1][place] == 'last-delivered-id' then delivered = groups[1][place + 1] end
   end
-  local oldest = redis.call('XRANGE', stream, '(' .. delivered, '+', 'COUNT', 1)[1]
-  local age = oldest and math.max(0, clock.now - tonumber(string.match(oldest[1], '^%d+'))) or 0
-  return redis.call('XLEN', stream) - pending, pending, age
+  local queued = redis.call('XLEN', stream) - pending
+  -- A wake entry is no task, and if there is one it is the first of what nobody has taken (see streams.wake).
+  local unread = redis.call('XRANGE', stream, '(' .. delivered, '+', 'COUNT', 2)
+  if unread[1] and streams.fields(unread[1]).kind == 'wake' then
+    queued = queued - 1
+    table.remove(unread, 1)
+  end
+  local age = unread[1] and math.max(0, clock.now - tonumber(string.match(unread[1][1], '^%d+'))) or 0
+  return queued, pending, age
 end
 
 -- Tasks on the streams of workers belong to the queues of their instances: {queue = {queued, leased}}.

@@ -23,6 +23,20 @@ function streams.fields(entry)
   return fields
 end
 
+-- End one blocked read, so that its worker looks at the time again. An entry that nobody has read yet does so too:
+-- then there is no need, and a wake entry is always the first of those.
+function streams.wake(stream)
+  local groups = redis.pcall('XINFO', 'GROUPS', stream)
+  if groups.err or not groups[1] then return end
+  local delivered
+  for i = 1, #groups[1], 2 do
+    if groups[1][i] == 'last-delivered-id' then delivered = groups[1][i + 1] end
+  end
+  if #redis.call('XRANGE', stream, '(' .. delivered, '+', 'COUNT', 1) == 0 then
+    redis.call('XADD', stream, '*', 'kind', 'wake')
+  end
+end
+
 -- What a consumer has on lease, at most `count` of it.
 function streams.pending(stream, worker, count)
   local found = redis.pcall('XPENDING', stream, group, '-', '+', count, worker)

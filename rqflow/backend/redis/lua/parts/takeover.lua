@@ -59,22 +59,25 @@ end
 
 -- At most `room` of it. Returns the room that is left; when there is some, nothing of the worker is left.
 function takeover.all(worker, room, losses)
-  local info = redis.call('HMGET', key.worker_info(worker), 'workflow_queues', 'activity_queues', 'build')
+  local build = redis.call('HGET', key.worker_info(worker), 'build') or ''
   local own, served = key.worker(worker), {}
-  for _, queue in ipairs(info[1] and cmsgpack.unpack(info[1]) or {}) do served[#served + 1] = key.workflows(queue) end
-  for _, queue in ipairs(info[2] and cmsgpack.unpack(info[2]) or {}) do served[#served + 1] = key.activities(queue) end
+  -- Every queue there is, not only those that it named: it may have taken from others since (P6).
+  for _, member in ipairs(redis.call('SMEMBERS', key.queues())) do
+    local queue = string.sub(member, 3)
+    served[#served + 1] = string.sub(member, 1, 1) == 'w' and key.workflows(queue) or key.activities(queue)
+  end
   for _, stream in ipairs(served) do
     for _, pending in ipairs(streams.pending(stream, worker, room)) do
       room = room - 1
       local found = redis.call('XRANGE', stream, pending[1], pending[1])
-      pass_on(stream, found[1] or { pending[1] }, true, losses, info[3] or '')
+      pass_on(stream, found[1] or { pending[1] }, true, losses, build)
     end
     if room <= 0 then return room end
     redis.pcall('XGROUP', 'DELCONSUMER', stream, group, worker)
   end
   for _, entry in ipairs(redis.call('XRANGE', own, '-', '+', 'COUNT', room)) do
     room = room - 1
-    pass_on(own, entry, tasks.owner(own, entry[1]) == worker, losses, info[3] or '')
+    pass_on(own, entry, tasks.owner(own, entry[1]) == worker, losses, build)
   end
   if room <= 0 then return room end
   redis.call('UNLINK', own, key.worker_info(worker), key.notices(worker))
