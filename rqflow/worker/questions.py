@@ -12,7 +12,7 @@ from rqflow.backend.calls.tasks import AnswerQuery, QueryTask
 from rqflow.core.executor import Executor
 from rqflow.core.failure import failure_of
 from rqflow.core.wire import decode_stored, encode_failure
-from rqflow.errors import PayloadTooLarge, UnknownName
+from rqflow.errors import PayloadTooLarge, QueryFailed, UnknownName
 from rqflow.worker.cache import ExecutorCache
 from rqflow.worker.item import Item, Outlet
 from rqflow.worker.pulse import Pulse
@@ -64,16 +64,20 @@ class Questions:
         definition = self._registry.workflows.get(task.workflow)
         if definition is None:
             raise UnknownName("workflow", task.workflow, tuple(sorted(self._registry.workflows)))
-        executor = self._cache.take(task.run, task.history_length)
+        # A live executor must not see news before their turn: then another one looks ahead, and is thrown away.
+        executor = None if task.inbox else self._cache.take(task.run, task.history_length)
         if executor is None:
             if history is None:
                 raise NeedsHistory
+            if not task.history_length and not task.inbox:
+                raise QueryFailed(f"instance {task.instance!r} has not begun yet")
             executor = Executor(definition)
         self._pulse.begin(f"query {task.name!r} of instance {task.instance!r} ({task.workflow})")
         keep = False
         try:
             if history is not None and executor.length == 0:
-                executor.advance([decode_stored(stored) for stored in history], replayed=len(history))
+                events = [decode_stored(stored) for stored in (*history, *task.inbox)]
+                executor.advance(events, replayed=len(events))
             payload = executor.query(task.name, task.payload)
             keep = history is None
             return payload

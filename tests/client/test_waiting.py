@@ -140,7 +140,6 @@ def _waits_for_approval(description: object) -> bool:
     return bool(getattr(description, "custom_status", b""))
 
 
-@pytest.mark.xfail(strict=False, reason="a query task carries no inbox: it sees what has been committed, if anything")
 async def test_a_query_that_follows_its_start_and_signals_sees_them(face: Face, worker: Worker) -> None:
     """[F11] Who sends and then asks finds what was sent, however quick they are."""
     for number in range(5):

@@ -40,7 +40,7 @@ class WorkflowTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryTask:
-    """Someone asks an instance a question; answered from history, changes nothing."""
+    """Someone asks an instance a question; answered from history and news, changes nothing."""
 
     partition: int
     instance: str
@@ -51,6 +51,8 @@ class QueryTask:
     payload: Payload
     workflow: str
     history_length: int
+    inbox: tuple[bytes, ...] = ()
+    """News of a running instance that no commit has consumed: who asks after a signal wants an answer that knows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

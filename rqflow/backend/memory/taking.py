@@ -189,4 +189,5 @@ def _query_task(partition: Partition, row: Row, ticket: Ticket, question: Questi
         payload=question.payload,
         workflow=row.workflow,
         history_length=len(row.history.events),
+        inbox=first_page(row.inbox) if row.status == "running" else (),
     )

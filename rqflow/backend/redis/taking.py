@@ -67,7 +67,7 @@ def _workflow_task(partition: int, _: int, *fields: Any) -> Task:
 
 
 def _query_task(partition: int, _: int, *fields: Any) -> Task:
-    instance, run, token, query, name, payload, workflow, length = fields
+    instance, run, token, query, name, payload, workflow, length, inbox = fields
     return QueryTask(
         partition=partition,
         instance=instance.decode(),
@@ -78,6 +78,7 @@ def _query_task(partition: int, _: int, *fields: Any) -> Task:
         payload=payload,
         workflow=workflow.decode(),
         history_length=length,
+        inbox=tuple(inbox),
     )
 
 
