@@ -32,11 +32,13 @@ class Relay:
         self._waiting: set[int] = set()
         self._some = asyncio.Event()
         self.carried = 0
+        self.busy = False
+        """A message is under way."""
 
     @property
     def idle(self) -> bool:
         """Nothing is waiting to be relayed, as far as this worker knows."""
-        return not self._waiting
+        return not self._waiting and not self.busy
 
     def wake(self, partition: int) -> None:
         """This partition's outbox has messages."""
@@ -49,16 +51,17 @@ class Relay:
             await self._some.wait()
             self._some.clear()
             for partition in sorted(self._waiting):
+                # Forgotten before it is looked at: whoever wakes us meanwhile has written after our look.
+                self._waiting.discard(partition)
+                self.busy = True
                 try:
-                    more = await self._step(partition)
+                    if await self._step(partition):
+                        self.wake(partition)
                 except BackendError as error:
-                    self._some.set()
+                    self.wake(partition)
                     await self._link.failed(partition, error)
-                    continue
-                if more:
-                    self._some.set()
-                else:
-                    self._waiting.discard(partition)
+                finally:
+                    self.busy = False
 
     async def _step(self, partition: int) -> bool:
         """Carry the oldest messages; whether there may be more that can be carried."""
