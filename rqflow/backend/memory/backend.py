@@ -51,10 +51,10 @@ class MemoryBackend:
             while True:
                 entries = self.store.lease_entries(partition, worker, subscription)
                 left_ms = until_ms - self.store.now_ms()
-                if entries or left_ms <= 0:
-                    return entries
+                if entries is None or entries or left_ms <= 0:
+                    return entries or ()
                 if not await bell.wait(left_ms / 1000):
-                    return self.store.lease_entries(partition, worker, subscription)
+                    return self.store.lease_entries(partition, worker, subscription) or ()
 
     def watch(self, instance: str) -> AbstractAsyncContextManager[Watch]:
         return self._watch(instance)

@@ -25,11 +25,13 @@ LIFECYCLE_KEPT: Final = 10_000
 """Lifecycle events of a partition; older ones go."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
+_LAST_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
+"""Whatever is due later than any date is shown as of the last one."""
 
 
 def moment(at_ms: int) -> datetime:
     """Milliseconds since the epoch as a time in UTC."""
-    return _EPOCH + at_ms * _MS
+    return _EPOCH + min(at_ms, _LAST_MS) * _MS
 
 
 def ms_of(at: datetime) -> int:

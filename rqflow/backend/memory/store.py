@@ -120,14 +120,14 @@ class MemoryStore:
                 answers.append(error)
         return answers
 
-    def lease_entries(self, partition_number: int, worker: str, subscription: Subscription) -> list[Entry]:
-        """Lease the first task of each stream that a worker listens to. None for one that is not registered."""
+    def lease_entries(self, partition_number: int, worker: str, subscription: Subscription) -> list[Entry] | None:
+        """Lease the first task of each stream that a worker listens to. None: it is not registered (any more)."""
         with self._lock:
             partition = self._partition(partition_number)
             partition.begin_call()
             known = partition.workers.get(worker)
             if known is None or known.dead:
-                return []
+                return None
             return taking.lease_first(partition, worker, streams_of(worker, subscription))
 
     @contextmanager

@@ -209,6 +209,16 @@ class TestParentClose(Standing):
         await bench.terminate("top", recursive=True)
         assert len(await bench.listing(status="terminated")) == 301
 
+    async def test_a_deep_family_is_taken_down(self, bench: Bench) -> None:
+        """However deep, in bounded steps [P10]."""
+        actor = await worker(bench)
+        await bench.start("level-0")
+        for level in range(120):
+            kid = child(f"level-{level + 1}", f"run-level-{level + 1}", parent_close="abandon")
+            await actor.commit(await actor.turn(f"level-{level}"), kid)
+        await bench.terminate("level-0", recursive=True)
+        assert len(await bench.listing(status="terminated")) == 121
+
     async def test_a_stranger_that_took_the_childs_id_is_left_alone(self, bench: Bench) -> None:
         """The id was used again by somebody else: the parent's end does not concern it."""
         actor, parent, kid = await family(bench, "terminate")

@@ -100,6 +100,17 @@ class TestSending(Standing):
         received = signals_in(news_of(await actor.turn(two)))
         assert received == [b"%d" % (10 * turn + n) for turn in range(3) for n in range(1, 6)]
 
+    async def test_a_child_gets_a_signal_of_the_same_commit(self, bench: Bench) -> None:
+        """Letters leave in the order of their commands: first the child is there, then its signal comes."""
+        actor, one, _ = await pair(bench)
+        kid = bench.apart(one, "kid")[1]
+        await actor.commit(
+            await actor.turn(one), child(kid, "run-kid"), SendSignal(id=2, instance=kid, name="go", payload=b"1")
+        )
+        tasks = await actor.turns()
+        assert names_of(news_of(tasks[kid])) == ["WorkflowStarted", "SignalReceived"]
+        assert news_of(tasks[one]) == [SignalDelivered(id=2)]
+
 
 class TestOutbox(Standing):
     """Letters between partitions: nothing is sent outside a commit, and each arrives once."""

@@ -30,19 +30,22 @@ from rqflow.testing.conformance.activities import TestActivity, TestActivityTime
 from rqflow.testing.conformance.children import TestChild, TestParentClose
 from rqflow.testing.conformance.continuing import TestContinueAsNew
 from rqflow.testing.conformance.crossing import TestOutbox, TestSending
+from rqflow.testing.conformance.ids import TestStrangeIds
 from rqflow.testing.conformance.keeping import TestPurge, TestRetention
 from rqflow.testing.conformance.limits import TestLimits
 from rqflow.testing.conformance.listing import TestListing, TestPaging
 from rqflow.testing.conformance.news import TestNews
 from rqflow.testing.conformance.queries import TestQuery, TestUpdate
+from rqflow.testing.conformance.spans import TestAbsurdSpans
 from rqflow.testing.conformance.starts import TestDelayedStart, TestIdPolicies, TestStart
 from rqflow.testing.conformance.stats import TestLifecycle, TestStats
 from rqflow.testing.conformance.steering import TestStall, TestSuspend, TestTerminate
-from rqflow.testing.conformance.taking import TestTake, TestWaiting
+from rqflow.testing.conformance.taking import TestLoading, TestTake
 from rqflow.testing.conformance.timers import TestDeadline, TestTimer
 from rqflow.testing.conformance.turns import TestCommit, TestFence
+from rqflow.testing.conformance.waiting import TestBrought, TestWaiting
 from rqflow.testing.conformance.watching import TestWatch
-from rqflow.testing.conformance.workers import TestLease, TestLeaving, TestTakeover
+from rqflow.testing.conformance.workers import TestLease, TestLeaving, TestSweep, TestTakeover
 
 SUITE: Final[tuple[type[Any], ...]] = (
     TestStart,
@@ -66,9 +69,14 @@ SUITE: Final[tuple[type[Any], ...]] = (
     TestContinueAsNew,
     TestLease,
     TestTakeover,
+    TestSweep,
     TestLeaving,
     TestTake,
+    TestLoading,
     TestWaiting,
+    TestBrought,
+    TestStrangeIds,
+    TestAbsurdSpans,
     TestQuery,
     TestUpdate,
     TestListing,

@@ -1,20 +1,14 @@
-"""Taking: who gets which task, in which order, with how much of its history, and how one waits for it."""
+"""Taking: who gets which task, in which order, and with how much of its history."""
 
 from __future__ import annotations
 
-import asyncio
-from datetime import timedelta
-
 from rqflow.backend.calls.instances import ReadHistory
-from rqflow.backend.calls.tasks import ActivityTask, Entry, Subscription, Task, WorkflowTask
+from rqflow.backend.calls.tasks import ActivityTask, Subscription, WorkflowTask
 from rqflow.core.commands import RecordSideEffect
-from rqflow.testing.conformance.actor import DONE
-from rqflow.testing.conformance.bench import LONG, Bench, decoded, names_of
-from rqflow.testing.conformance.deeds import charge, give_back_call, news_of, worker
+from rqflow.testing.conformance.bench import Bench, decoded, names_of
+from rqflow.testing.conformance.deeds import charge, complete_call, give_back_call, news_of, worker
 from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
-
-SECOND = timedelta(seconds=1)
 
 
 class TestTake(Standing):
@@ -37,6 +31,21 @@ class TestTake(Standing):
             assert len([task for task in some if isinstance(task, ActivityTask)]) <= 2
         await actor.take()
         assert len(await actor.take(again=True)) == 9
+
+    async def test_one_exchange_finishes_and_takes(self, bench: Bench) -> None:
+        """Commits, results and a Take in one batch: what the first made, the last already finds."""
+        actor = await worker(bench)
+        await bench.start()
+        task = await actor.turn()
+        at = bench.at("order")
+        committed, taken = await bench.backend.send([actor.commit_call(task, charge(1)), actor.take_call(at)])
+        assert not committed.closed
+        [attempt] = taken.tasks
+        assert isinstance(attempt, ActivityTask)
+        none, taken = await bench.backend.send([complete_call(attempt), actor.take_call(at)])
+        assert none is None
+        [turn] = taken.tasks
+        assert names_of(news_of(turn)) == ["ActivityCompleted"]
 
     async def test_queues_are_served_in_their_order(self, bench: Bench) -> None:
         """As long as the first has tasks, the second waits."""
@@ -120,6 +129,10 @@ class TestTake(Standing):
         await bench.wait()
         assert names_of(news_of(await actor.turn())) == ["WorkflowStarted", "SignalReceived"]
 
+
+class TestLoading(Standing):
+    """What a task brings with it."""
+
     async def test_what_it_holds_is_given_again_if_asked(self, bench: Bench) -> None:
         """After a broken connection: the same tasks under the same tokens, and not counted as lost."""
         actor = await worker(bench)
@@ -156,6 +169,16 @@ class TestTake(Standing):
         effects_read = decoded(events)[1:]
         assert [event.payload for event in effects_read] == [b"%d" % n for n in range(1, 2_501)]  # type: ignore[union-attr]
 
+    async def test_reading_behind_the_end_gives_nothing(self, bench: Bench) -> None:
+        """But the length."""
+        actor = await worker(bench)
+        await bench.start()
+        await actor.commit(await actor.turn())
+        page = await bench.call(ReadHistory(partition=bench.at("order"), instance="order", after=7))
+        assert (page.events, page.length) == ((), 1)
+        page = await bench.call(ReadHistory(partition=bench.at("order"), instance="order", after=0, limit=1))
+        assert (len(page.events), page.length) == (1, 1)
+
     async def test_p7_a_heavy_history_comes_in_small_pages(self, bench: Bench) -> None:
         """No task carries much more than a mebibyte of it [P7]."""
         actor = await worker(bench)
@@ -166,132 +189,3 @@ class TestTake(Standing):
         task = await actor.turn()
         assert 1 <= len(task.history) < 7
         assert sum(map(len, task.history)) <= 2 * 1_048_576
-
-
-class TestWaiting(Standing):
-    """How a worker with nothing to do is woken."""
-
-    async def test_a_task_that_is_there_is_brought_at_once(self, bench: Bench) -> None:
-        """Leased already; Take loads it."""
-        actor = await worker(bench)
-        await bench.start()
-        at = bench.at("order")
-        entries = await bench.backend.wait_for_tasks(at, actor.id, actor.subscription, SECOND)
-        assert [type(entry) for entry in entries] == [Entry]
-        assert await actor.take() == []
-        taken = await actor.taken(at, entries=tuple(entries), workflow_room=0)
-        [task] = taken.tasks
-        assert isinstance(task, WorkflowTask)
-        await actor.commit(task, close=DONE)
-
-    async def test_it_ends_empty_at_its_timeout(self, bench: Bench) -> None:
-        """Nobody waits for ever."""
-        actor = await worker(bench)
-        for timeout in (timedelta(milliseconds=5), timedelta(milliseconds=1)):
-            assert list(await bench.backend.wait_for_tasks(0, actor.id, actor.subscription, timeout)) == []
-
-    async def test_a_task_that_comes_ends_the_wait(self, bench: Bench) -> None:
-        """Workflow tasks, activity tasks, and what is for this worker alone."""
-        actor = await worker(bench, queues=("one", "two"))
-        at = bench.at("order")
-
-        async def waited() -> WorkflowTask | ActivityTask:
-            entries = await bench.backend.wait_for_tasks(at, actor.id, actor.subscription, 20 * SECOND)
-            [task] = (await actor.taken(at, entries=tuple(entries), workflow_room=0, activity_room=0)).tasks
-            assert isinstance(task, WorkflowTask | ActivityTask)
-            return task
-
-        waiting = asyncio.ensure_future(waited())
-        await asyncio.sleep(0.01)
-        await bench.start(queue="two")
-        task = await waiting
-        assert isinstance(task, WorkflowTask)
-        waiting = asyncio.ensure_future(waited())
-        await asyncio.sleep(0.01)
-        await actor.commit(task, charge(1, queue="one"))
-        assert isinstance(await waiting, ActivityTask)
-        waiting = asyncio.ensure_future(waited())
-        await asyncio.sleep(0.01)
-        await bench.signal("order")
-        sticky = await waiting
-        assert isinstance(sticky, WorkflowTask)
-        assert sticky.history_from == 2
-
-    async def test_of_many_that_wait_each_task_goes_to_one(self, bench: Bench) -> None:
-        """None is given twice, none is left."""
-        actors = [await worker(bench, f"worker-{number}") for number in range(4)]
-        at = bench.at("order-0")
-        instances = [f"o-{n}" for n in range(100) if bench.at(f"o-{n}") == at][:4]
-        waits = [
-            asyncio.ensure_future(bench.backend.wait_for_tasks(at, actor.id, actor.subscription, 3 * SECOND))
-            for actor in actors
-        ]
-        await asyncio.sleep(0.01)
-        for instance in instances:
-            await bench.start(instance)
-        found: list[Task] = []
-        for actor, entries in zip(actors, await asyncio.gather(*waits), strict=True):
-            found += (await actor.taken(at, entries=tuple(entries))).tasks
-        assert sorted(task.instance for task in found) == sorted(instances)
-
-    async def test_p6_several_queues_at_once_lose_nothing(self, bench: Bench) -> None:
-        """One read that finds tasks in several streams keeps all of them."""
-        actor = await worker(bench, queues=("a", "b", "c"))
-        at = bench.at("order-0")
-        instances = [f"o-{n}" for n in range(200) if bench.at(f"o-{n}") == at][:9]
-        for number, instance in enumerate(instances):
-            await bench.start(instance, queue="abc"[number % 3])
-        found: list[str] = []
-        for _ in range(20):
-            entries = await bench.backend.wait_for_tasks(at, actor.id, actor.subscription, BLINK)
-            assert len(entries) <= 3
-            taken = await actor.taken(at, entries=tuple(entries), workflow_room=0)
-            found += [task.instance for task in taken.tasks]
-            if len(found) == 9:
-                break
-        assert sorted(found) == sorted(instances)
-
-    async def test_an_entry_whose_instance_is_gone_is_dropped(self, bench: Bench) -> None:
-        """Between the read and its Take the instance was ended."""
-        actor = await worker(bench)
-        await bench.start()
-        at = bench.at("order")
-        entries = await bench.backend.wait_for_tasks(at, actor.id, actor.subscription, SECOND)
-        await bench.terminate("order")
-        assert (await actor.taken(at, entries=tuple(entries))).tasks == ()
-        assert await actor.take(again=True) == []
-
-    async def test_p6_a_wait_that_was_canceled_loses_nothing(self, bench: Bench) -> None:
-        """What it may have leased is found by asking again."""
-        actor = await worker(bench)
-        at = bench.at("order")
-        waiting = asyncio.ensure_future(bench.backend.wait_for_tasks(at, actor.id, actor.subscription, 20 * SECOND))
-        await asyncio.sleep(0.01)
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        await bench.start()
-        assert len([*await actor.take(), *await actor.take(again=True)]) >= 1
-
-    async def test_a_delayed_start_before_all_else_wakes_an_idle_worker(self, bench: Bench) -> None:
-        """So that it learns when to look again; the wake itself is no task."""
-        actor = await worker(bench)
-        at = bench.at("order")
-        waiting = asyncio.ensure_future(bench.backend.wait_for_tasks(at, actor.id, actor.subscription, 20 * SECOND))
-        await asyncio.sleep(0.01)
-        await bench.start(delay=LONG)
-        entries = await waiting
-        taken = await actor.taken(at, entries=tuple(entries))
-        assert taken.tasks == ()
-        assert taken.next_due_ms is not None
-
-    async def test_a_wake_that_nobody_waited_for_is_no_task(self, bench: Bench) -> None:
-        """A worker that looks by itself finds none, and what stands behind it."""
-        actor = await worker(bench)
-        at = bench.at("order")
-        await bench.start("order", delay=LONG)
-        behind = next(f"o-{n}" for n in range(100) if bench.at(f"o-{n}") == at)
-        await bench.start(behind)
-        found: list[str] = []
-        for _ in range(3):
-            found += [task.instance for task in (await actor.taken(at, workflow_room=1)).tasks]
-        assert found == [behind]

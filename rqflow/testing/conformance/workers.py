@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from rqflow.backend.calls.tasks import ActivityTask, Sweep, WorkflowTask
 from rqflow.core.events import ActivityFailed
 from rqflow.core.wire import decode_failure
@@ -169,6 +171,10 @@ class TestTakeover(Standing):
         assert decode_failure(event.payload).kind == "worker_lost"
         assert await actor.take() == []
 
+
+class TestSweep(Standing):
+    """How a takeover goes about its work."""
+
     async def test_a_sweep_is_bounded_and_says_whether_there_is_more(self, bench: Bench) -> None:
         """Hundreds of tasks are taken over in several calls, and none is forgotten [P10]."""
         actor = await worker(bench)
@@ -186,6 +192,19 @@ class TestTakeover(Standing):
             assert calls < 1_000
         await survivor.sweep()
         assert len(await survivor.take(workflow_room=1_000)) == 150
+
+    async def test_two_that_sweep_at_once_duplicate_nothing(self, bench: Bench) -> None:
+        """Each task goes to one of them."""
+        actor = await worker(bench)
+        survivors = [await worker(bench, f"survivor-{number}") for number in range(3)]
+        for number in range(40):
+            await bench.start(f"order-{number}")
+        assert len(await actor.take()) == 40
+        await actor.renew(lease=BLINK)
+        await bench.clock.pass_by(2 * BLINK)
+        await asyncio.gather(*(survivor.sweep() for survivor in survivors))
+        taken = [task for tasks in await asyncio.gather(*(one.take() for one in survivors)) for task in tasks]
+        assert len(taken) == len({task.instance for task in taken}) == 40
 
     async def test_a_worker_does_not_take_over_from_itself(self, bench: Bench) -> None:
         """One that slept too long, and nobody noticed, goes on."""
