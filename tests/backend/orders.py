@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -90,6 +92,17 @@ def commit(task: WorkflowTask, *commands: Command, close: Close | None = None, w
         close=close,
         build="b1",
     )
+
+
+async def until(happened: Callable[[], bool], seconds: float = 20) -> None:
+    """Look again and again, for what no event tells; fails after `seconds`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        if happened():
+            return
+        assert loop.time() < deadline, "it did not happen"
+        await asyncio.sleep(0.005)
 
 
 async def take_workflow(backend: Backend, partition: int = 0) -> WorkflowTask:

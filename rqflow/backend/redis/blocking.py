@@ -82,6 +82,11 @@ class BlockingConnection:
         watcher.register(self._socket, select.POLLIN)
         return bool(watcher.poll(seconds * 1_000))
 
+    def hang_up(self) -> None:
+        """From another thread: whoever reads or waits hears at once that it is over, and closes."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         self._socket.close()
 

@@ -141,6 +141,10 @@ class Connection(asyncio.Protocol):
         except BrokenReply as error:
             self.close(f"it does not speak as Redis does ({error})")
 
+    def eof_received(self) -> None:
+        # Now, not at the loop's next turn: nothing more may be sent on it.
+        self.close("it closed the connection")
+
     def connection_lost(self, error: Exception | None) -> None:
         if not self.closed.is_set():
             self._reason = error or "it closed the connection"

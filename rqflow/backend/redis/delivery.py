@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from rqflow.backend.calls.call import Call
 from rqflow.backend.redis.address import Endpoint
 from rqflow.backend.redis.commands import Command, Place
-from rqflow.backend.redis.refusals import explain
+from rqflow.backend.redis.refusals import explain, kind_of
 from rqflow.backend.redis.resp import RedisCommand, ServerError
 from rqflow.backend.redis.routing import Routes, redirection, slot_of
 from rqflow.backend.redis.scripts import Script
@@ -137,7 +137,7 @@ def _read(command: Command[Any], reply: Any) -> Any:
 
 def refused(script: Script, error: ServerError, where: Endpoint, routes: Routes) -> BackendError:
     """The error of a script that Redis refused or that broke."""
-    if error.word == "READONLY":
+    if kind_of(error) == "READONLY":
         routes.doubt(where)
         return BackendUnavailable(f"Redis at {where} has become a read-only replica; the next try looks for its master")
     if "non local key" in error.text:

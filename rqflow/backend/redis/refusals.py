@@ -17,6 +17,7 @@ _UNAVAILABLE: Final = {
     "MISCONF": "it cannot save to its disk and takes no writes; look at its log",
     "NOREPLICAS": "it has fewer replicas than min-replicas-to-write asks for, and takes no writes",
     "UNKILLABLE": "it is held by a long-running script that has written already",
+    "MAXCLIENTS": "it has no room for another client; raise its maxclients",
     "UNBLOCKED": "it has just become a replica; the next try finds the new master",
 }
 _REFUSED: Final = {
@@ -35,16 +36,7 @@ _NO_RIGHTS: Final = re.compile(r"can't run this command|ACL failure|no permissio
 
 def explain(error: ServerError, where: object, *, doing: str = "") -> BackendError:
     """The reply `error` of the server at `where` as an error of ours; `doing` names the script or command."""
-    word = error.word
-    if word == "ERR":
-        inside = _CODE_INSIDE.search(error.text)
-        word = inside.group(1) if inside else word
-        if "invalid password" in error.text or "without any password" in error.text:
-            word = "WRONGPASS"
-        elif "max number of clients" in error.text:
-            return BackendUnavailable(f"Redis at {where} has no room for another client; raise its maxclients")
-        elif _NO_RIGHTS.search(error.text):
-            word = "NOPERM"
+    word = kind_of(error)
     if word == "OOM":
         return BackendFull(f"Redis at {where}: {_OUT_OF_MEMORY}")
     if word in _UNAVAILABLE:
@@ -54,6 +46,20 @@ def explain(error: ServerError, where: object, *, doing: str = "") -> BackendErr
         asked = f", asked for {doing}" if doing and word == "NOPERM" else ""
         return BackendRefused(f"Redis at {where}{asked}: {_REFUSED[word]}{detail}")
     return _fault(error, where, doing)
+
+
+def kind_of(error: ServerError) -> str:
+    """The word that says what is wrong: inside a script Redis puts ERR and much else in front of it."""
+    if error.word != "ERR":
+        return error.word
+    inside = _CODE_INSIDE.search(error.text)
+    if inside:
+        return inside.group(1)
+    if "invalid password" in error.text or "without any password" in error.text:
+        return "WRONGPASS"
+    if "max number of clients" in error.text:
+        return "MAXCLIENTS"
+    return "NOPERM" if _NO_RIGHTS.search(error.text) else "ERR"
 
 
 def _fault(error: ServerError, where: object, doing: str) -> BackendError:

@@ -14,8 +14,8 @@ from rqflow.backend.redis.servers import BlockingServers
 from rqflow.backend.redis.watching import BACKOFF, PING_SECONDS
 from rqflow.errors import BackendError, BackendUnavailable
 
-LOOK_SECONDS: Final = 0.5
-"""How soon `close` is noticed at the latest."""
+LOOK_SECONDS: Final = 1.0
+"""How often silence is looked at; `close` does not wait for it."""
 
 
 class BlockingWatchOfInstance:
@@ -167,7 +167,9 @@ class BlockingWatching:
         with self._lock:
             self._closed = True
             thread, self._thread = self._thread, None
-        self._stop.set()
+            self._stop.set()
+            if self._connection is not None and os.getpid() == self._pid:
+                self._connection.hang_up()
         if thread is not None and os.getpid() == self._pid:
             thread.join()
         with self._lock:
