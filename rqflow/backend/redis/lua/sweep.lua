@@ -6,8 +6,10 @@
 -- @include clock
 -- @include messages
 -- @include stalls
+-- @include strays
 -- @include takeover
 
+strays.declare_dead()
 local room, more = 100, 0
 for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', key.workers(), '-inf', clock.now, 'LIMIT', 0, 10)) do
   if lapsed ~= worker then
