@@ -109,6 +109,12 @@ class Exchange:
         """Quiet, and the last Take found nothing more."""
         return self.quiet and not self._intake.wants
 
+    def _look_once_more(self) -> None:
+        # A call that had to be sent again (a script the store had forgotten) is carried out after the Take that it
+        # travelled with. An idle worker's blocked read sees what it brought; a burst has none, and asks again.
+        if self._options.burst:
+            self._intake.look()
+
     async def reset(self) -> None:
         """The lease is lost: what is untold would be refused, and the streams read from are others' now."""
         await self._listener.stop()
@@ -176,6 +182,8 @@ class Exchange:
             await self.reset()
             return
         refused = self._told(batch, answers[len(batch.items) :]) or refused
+        if batch.items:
+            self._look_once_more()
         self._moved()
         if refused is None:
             self._link.answered(self.partition)
