@@ -14,12 +14,22 @@ from typing import Any, Final, get_args
 from rqflow.core.closing import asked_at_end, carried, end_of
 from rqflow.core.commands import Close, Continue, Decision
 from rqflow.core.dropping import drop
-from rqflow.core.events import End, Payload, Record, Stamped, WorkflowStarted, WorkflowTerminated, WorkflowTimedOut
+from rqflow.core.events import (
+    End,
+    Payload,
+    Record,
+    Stamped,
+    WorkflowFailed,
+    WorkflowStarted,
+    WorkflowTerminated,
+    WorkflowTimedOut,
+)
 from rqflow.core.ledger import describe
 from rqflow.core.live_run import LiveRun
 from rqflow.core.loop import Inside
 from rqflow.core.run import RunInfo, WorkflowDefinition
 from rqflow.core.stepping import close_of_lost, take_step, warning_of
+from rqflow.core.wire import decode_failure
 from rqflow.errors import CorruptEvent, IllegalTransition, ReplayMismatch, UnknownName
 
 BASE_SIZE: Final = 6_000
@@ -56,7 +66,9 @@ class _Batch:
 
     @property
     def ended_outside(self) -> bool:
-        """The code was not asked: it may have wanted more than was recorded."""
+        """The code was not asked, or a limit refused what it wanted: that may be more than was recorded."""
+        if isinstance(self.end, WorkflowFailed):
+            return decode_failure(self.end.payload).kind == "limit"
         return isinstance(self.end, WorkflowTerminated | WorkflowTimedOut)
 
 
@@ -101,17 +113,25 @@ class Executor:
             raise
 
     def query(self, name: str, payload: Payload) -> Payload:
-        """Ask the code a question; nothing changes. Raises UnknownName, and what the handler raises."""
+        """Ask the code a question; nothing changes. Raises UnknownName, and what the handler raises.
+
+        After NotDeterministic close() this: a handler that set an event or a future has broken the run in memory.
+        """
+        if self._closed:
+            raise IllegalTransition("closed", "query")
         run = self._begun()
         handler = run.queries.get(name)
         if handler is None:
             raise UnknownName("query", name, tuple(sorted(run.queries)))
-        run.gate.reading = f"the handler of query {name!r}"
+        run.gate.reading, run.gate.refused = f"the handler of query {name!r}", None
         try:
             with Inside(run.loop):
-                return handler(payload)
+                answer = handler(payload)
         finally:
             run.gate.reading = ""
+        if run.gate.refused is not None:
+            raise run.gate.refused
+        return answer
 
     def close(self) -> None:
         """Let the run go; its suspended code ends without doing anything durable."""

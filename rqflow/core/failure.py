@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 from typing import Any, Final
 
-from rqflow.errors import LimitReached, NotFound, OutcomeError, RemoteError
+from rqflow.errors import LimitReached, NotFound, OutcomeError, PayloadTooLarge, RemoteError
 
 MAX_MESSAGE = 8_000
 """Characters of a message that are kept; the rest is cut with a note."""
@@ -75,6 +75,7 @@ MAX_GROUPED: Final = 8
 _KINDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (asyncio.CancelledError, "canceled"),
     (LimitReached, "limit"),
+    (PayloadTooLarge, "limit"),
     (NotFound, "not_found"),
 )
 

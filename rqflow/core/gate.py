@@ -25,19 +25,22 @@ class ContinueAsNew(BaseException):
 class Gate:
     """Shared by all parts of one run; open while a step is taken."""
 
-    __slots__ = ("closed", "reading")
+    __slots__ = ("closed", "reading", "refused")
 
     def __init__(self) -> None:
         self.closed = False
         self.reading = ""
         """What runs instead of a step and may only look (`a query handler`); empty in a step."""
+        self.refused: NotDeterministic | None = None
+        """What a read-only piece tried to do last; user code may have swallowed it."""
 
     def check(self, what: str) -> None:
         """Let `what` pass. Raises RunDropped after the run was let go, NotDeterministic inside a read-only piece."""
         if self.closed:
             raise RunDropped(f"{what}: the run was let go")
         if self.reading:
-            raise NotDeterministic(
+            self.refused = NotDeterministic(
                 f"{what} is not possible inside {self.reading}: it may look at the run's state but not change it, "
                 "wait or draw; do this in the workflow function or in a signal or update handler"
             )
+            raise self.refused

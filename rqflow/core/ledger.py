@@ -71,6 +71,10 @@ class Ledger:
             del self._step[id]
         return state == "cancel_requested"
 
+    def disregard(self, id: int) -> None:
+        """Nobody is to be told of the end of this command any more; the command stays."""
+        self.waiting.pop(id, None)
+
     def waiter(self, id: int, kind: type[W] | tuple[type[W], ...], what: str, *, ends: bool = True) -> W | None:
         """Who is to be told that command `id` ended. None if nobody is: it ended before or was taken back.
 

@@ -29,37 +29,52 @@ _ORDER = itemgetter(0)
 class Receipt(RunFuture[Payload]):
     """Awaits one signal; reading its result is what takes the signal out of the mailbox."""
 
-    __slots__ = ("_box", "letter", "name")
+    __slots__ = ("_awaiting", "_box", "letter", "name")
 
     def __init__(self, place: int, loop: asyncio.AbstractEventLoop, box: Mailbox, name: str) -> None:
         super().__init__(place, loop)
         self._box = box
+        self._awaiting = 0
         self.name = name
         self.letter: Letter | None = None
         """What was handed to it, until it is read."""
 
     def __await__(self) -> Generator[Any, None, Payload]:
-        # Not the base class's: that one reads the result without asking this class.
+        # Not the base class's, which does not tell whether the result has reached the code: a task that is cancelled
+        # between being woken and running again has taken nothing.
         if not self.done():
             self._asyncio_future_blocking = True
-            yield self
-        return self.result()
+            self._awaiting += 1
+            try:
+                yield self
+            except BaseException:
+                self._awaiting -= 1
+                self._put_back()
+                raise
+            self._awaiting -= 1
+        self._box.read(self)
+        return super().result()
 
     __iter__ = __await__
 
     def result(self) -> Payload:
         """The signal's payload, which now counts as read."""
-        payload = super().result()
-        self._box.read(self)
-        return payload
+        # A task that wakes looks at the result before its coroutine runs: that is not yet reading.
+        if not self._awaiting:
+            self._box.read(self)
+        return super().result()
 
     def cancel(self, msg: Any | None = None) -> bool:
         """As asyncio's; a signal that was handed over but not read goes to the next who asks."""
         if super().cancel(msg):
             self._box.leave(self)
             return True
-        self._box.put_back(self)
+        self._put_back()
         return False
+
+    def _put_back(self) -> None:
+        if not self._awaiting:
+            self._box.put_back(self)
 
 
 class Mailbox:

@@ -7,9 +7,10 @@ The await ends at once; nobody waits for the other side to agree (shield an awai
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from typing import Any
 
-from rqflow.core.commands import CancelActivity, CancelTimer, SendCancel
+from rqflow.core.commands import CancelActivity, CancelTimer, Command, SendCancel
 from rqflow.core.events import Payload
 from rqflow.core.futures import RunFuture, T
 from rqflow.core.ledger import Ledger
@@ -28,44 +29,58 @@ class Waiter(RunFuture[T]):
         """Of the activity, child or signal, for errors."""
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """As asyncio's, and the command is taken back."""
+        """As asyncio's, and nothing is waited for any more."""
         if self.done():
             return False
         if not self._ledger.gate.closed:
             self._ledger.gate.check("cancelling")
-            if self._ledger.withdraw(self.id):
-                self._take_back()
+            self._give_up()
         return super().cancel(msg)
 
-    def _take_back(self) -> None:
-        """Ask for the command that undoes this one; nothing undoes a message."""
+    def _give_up(self) -> None:
+        """Nobody waits any more. The command itself cannot be taken back, unless this is an Undoable."""
+        self._ledger.disregard(self.id)
 
 
-class ActivityFuture(Waiter[Payload]):
+class Undoable(Waiter[T]):
+    """A future whose command another command takes back."""
+
+    __slots__ = ()
+
+    def _give_up(self) -> None:
+        if self._ledger.withdraw(self.id):
+            self._ledger.ask(self._undoing(self._ledger.next_id("cancelling")))
+
+    @abstractmethod
+    def _undoing(self, id: int) -> Command:
+        """The command that takes this one back."""
+
+
+class ActivityFuture(Undoable[Payload]):
     """Awaits an activity's result."""
 
     __slots__ = ()
 
-    def _take_back(self) -> None:
-        self._ledger.ask(CancelActivity(id=self._ledger.next_id("cancelling an activity"), target=self.id))
+    def _undoing(self, id: int) -> Command:
+        return CancelActivity(id=id, target=self.id)
 
 
-class TimerFuture(Waiter[None]):
+class TimerFuture(Undoable[None]):
     """Awaits a named timer."""
 
     __slots__ = ()
 
-    def _take_back(self) -> None:
-        self._ledger.ask(CancelTimer(id=self._ledger.next_id("cancelling a timer"), target=self.id))
+    def _undoing(self, id: int) -> Command:
+        return CancelTimer(id=id, target=self.id)
 
 
 class SendFuture(Waiter[None]):
-    """Awaits the delivery of a signal or a cancel request; `name` is the instance that it goes to."""
+    """Awaits the delivery of a message, which cannot be unsent; `name` is the instance that it goes to."""
 
     __slots__ = ()
 
 
-class ChildFuture(Waiter[Payload]):
+class ChildFuture(Undoable[Payload]):
     """Awaits a child's result; cancelling it asks the child to cancel."""
 
     __slots__ = ("instance", "started")
@@ -78,12 +93,12 @@ class ChildFuture(Waiter[Payload]):
         self.started: RunFuture[str] = RunFuture(place + 1, loop)
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """As Waiter's; whoever awaits the start of a child that was never asked for is cancelled too."""
+        """As Undoable's; whoever awaits the start of a child that was never asked for is cancelled too."""
         before = self._ledger.number
         canceled = super().cancel(msg)
         if canceled and self._ledger.number == before:
             self.started.cancel(msg)
         return canceled
 
-    def _take_back(self) -> None:
-        self._ledger.ask(SendCancel(id=self._ledger.next_id("cancelling a child"), instance=self.instance))
+    def _undoing(self, id: int) -> Command:
+        return SendCancel(id=id, instance=self.instance)

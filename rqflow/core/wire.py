@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import timedelta
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Final, get_args
 
 from rqflow.converters.json import dump_json, load_json
@@ -37,6 +37,20 @@ def _members(union: Any) -> list[type[Any]]:
 _TYPES: Final[dict[str, type[Any]]] = {cls.__name__: cls for cls in _members(Event)}
 _HEADER: Final[dict[type[Any], tuple[str, ...]]] = {
     cls: tuple(field.name for field in fields(cls) if field.name != "payload") for cls in _TYPES.values()
+}
+_ON_THE_WIRE: Final[dict[str, frozenset[type[Any]]]] = {
+    "int": frozenset({int}),
+    "str": frozenset({str}),
+    "bool": frozenset({bool}),
+    "int | None": frozenset({int, NoneType}),
+    "str | None": frozenset({str, NoneType}),
+    "ParentLink | None": frozenset({list, NoneType}),
+    "tuple[tuple[str, str], ...]": frozenset({list}),
+}
+"""How a field is annotated → what JSON makes of it."""
+_KINDS: Final[dict[type[Any], tuple[frozenset[type[Any]], ...]]] = {
+    cls: tuple(_ON_THE_WIRE[str(field.type)] for field in fields(cls) if field.name != "payload")
+    for cls in _TYPES.values()
 }
 _HAS_PAYLOAD: Final[frozenset[type[Any]]] = frozenset(
     cls for cls in _TYPES.values() if any(field.name == "payload" for field in fields(cls))
@@ -78,39 +92,36 @@ def decode(data: bytes) -> Event:
 
 
 def _build(cls: type[Any], values: list[Any], payload: bytes) -> Event:
-    names = _HEADER[cls]
+    names, kinds = _HEADER[cls], _KINDS[cls]
     if len(values) > len(names):
         raise CorruptEvent(f"{cls.__name__} has {len(values)} fields, at most {len(names)} are known")
+    # They come from a store that others may write to, so each field is looked at.
+    for name, value, kind in zip(names, values, kinds, strict=False):
+        if type(value) not in kind:
+            raise CorruptEvent(f"{cls.__name__} cannot be read: {name} is {value!r:.80}")
     arguments = dict(zip(names, values, strict=False))
+    if cls in _HAS_PAYLOAD:
+        arguments["payload"] = payload
     try:
         if cls is events.WorkflowStarted:
             _revive_started(arguments)
-        if cls in _HAS_PAYLOAD:
-            arguments["payload"] = payload
         built: Event = cls(**arguments)
-        _check_types(built)
     except (TypeError, ValueError) as error:
         raise CorruptEvent(f"{cls.__name__} cannot be read: {error}") from error
     return built
 
 
 def _revive_started(arguments: dict[str, Any]) -> None:
-    parent = arguments.get("parent")
+    parent, headers = arguments.get("parent"), arguments.get("headers", [])
     if parent is not None:
         instance, run, command = parent
+        if type(instance) is not str or type(run) is not str or type(command) is not int:
+            raise TypeError(f"parent is {parent!r:.80}")
         arguments["parent"] = ParentLink(instance=instance, run=run, command=command)
-    arguments["headers"] = tuple((str(name), str(value)) for name, value in arguments.get("headers") or ())
-
-
-_PLAIN: Final = {"int": int, "str": str, "bool": bool}
-
-
-def _check_types(event: Event) -> None:
-    """Only the plain fields: they come from a store that others may write to."""
-    for field in fields(event):
-        expected = _PLAIN.get(str(field.type))
-        if expected is not None and type(getattr(event, field.name)) is not expected:
-            raise TypeError(f"{field.name} is {getattr(event, field.name)!r}, not {field.type}")
+    for name, value in headers:
+        if type(name) is not str or type(value) is not str:
+            raise TypeError(f"headers are {headers!r:.80}")
+    arguments["headers"] = tuple((name, value) for name, value in headers)
 
 
 def stored(at_ms: int, scope: str, encoded: bytes) -> bytes:
@@ -198,5 +209,5 @@ def decode_options(data: bytes) -> ActivityOptions:
                 non_retryable=tuple(retry["non_retryable"]),
             ),
         )
-    except (BadInput, KeyError, TypeError) as error:
+    except (BadInput, KeyError, TypeError, ValueError, OverflowError) as error:
         raise CorruptEvent(f"activity options cannot be read: {error!r}") from error

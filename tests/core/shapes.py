@@ -73,7 +73,7 @@ async def task_group(payload: Payload) -> Payload:
 
 
 async def signals(payload: Payload) -> Payload:
-    got = []
+    got: list[bytes] = []
     while len(got) < 4:
         got.append(await run().receive("approve"))
         run().emit("got", got[-1])

@@ -110,6 +110,11 @@ class Stage:
         return self.last.close.payload
 
     @property
+    def warnings(self) -> list[str]:
+        """What the last turn told humans."""
+        return list(self.last.warnings)
+
+    @property
     def commands(self) -> list[Command]:
         """All commands of all turns."""
         return [command for _, decision in self.turns for command in decision.commands]
@@ -134,7 +139,7 @@ def end_event(close: Any) -> Event:
 
 def outstanding(commands: list[Command], told: list[Event]) -> dict[int, Command]:
     """The commands that a store would still tell the end of."""
-    open_ones = {
+    open_ones: dict[int, Command] = {
         command.id: command
         for command in commands
         if isinstance(command, ScheduleActivity | StartTimer | StartChild | SendSignal | SendCancel)
