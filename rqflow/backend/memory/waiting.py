@@ -22,20 +22,26 @@ class LoopBell:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
+        self._rang = False
 
     def ring(self) -> None:
         with suppress(RuntimeError):  # its loop was closed: nobody waits there any more
-            self._loop.call_soon_threadsafe(self._event.set)
+            self._loop.call_soon_threadsafe(self._hear)
+
+    def _hear(self) -> None:
+        self._rang = True
+        self._event.set()
 
     async def wait(self, timeout: float) -> bool:
         """Until it rings, or False after so many seconds. A ring since the last wait counts."""
+        timer = self._loop.call_later(timeout, self._event.set)
         try:
-            async with asyncio.timeout(timeout):
-                await self._event.wait()
-        except TimeoutError:
-            return False
+            await self._event.wait()
+        finally:
+            timer.cancel()
         self._event.clear()
-        return True
+        rang, self._rang = self._rang, False
+        return rang
 
 
 class ThreadBell:

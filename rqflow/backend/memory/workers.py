@@ -86,11 +86,11 @@ def _pass_on(partition: Partition, ticket: Ticket) -> None:
         requeue(partition, row)
         return
     partition.streams.drop(ticket.token)
-    if row is None:
+    if row is None:  # a cancel notice
         return
     if ticket.kind == "query":
         partition.streams.put(workflows_of(row.queue), ticket, partition.now_ms)
-    elif ticket.kind == "activity":
+    else:
         queue_activity(partition, row, ticket.id, waiting_activity(row, ticket.id))
 
 

@@ -75,6 +75,14 @@ class TestStart(Standing):
         await bench.call(call)
         assert names_of(news_of(await actor.turn())) == ["WorkflowStarted", "SignalReceived"]
 
+    async def test_signal_with_start_needs_no_request(self, bench: Bench) -> None:
+        """Then nobody can tell a repeat, and each is another signal."""
+        actor = await worker(bench)
+        signal = encode(SignalReceived(name="go", payload=b"1"))
+        for _ in range(3):
+            await bench.start("order", on_conflict="use_existing", signal=signal)
+        assert signals_in(news_of(await actor.turn())) == [b"1"] * 3
+
     async def test_signal_with_start_signals_what_runs_already(self, bench: Bench) -> None:
         """With use_existing the signal goes to the instance that there is."""
         actor = await worker(bench)

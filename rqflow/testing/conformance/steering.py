@@ -7,7 +7,7 @@ from rqflow.backend.calls.tasks import WorkflowTask
 from rqflow.core.commands import StartTimer
 from rqflow.core.events import WorkflowTerminated
 from rqflow.errors import InstanceClosed, InstanceNotFound, LeaseLost
-from rqflow.testing.conformance.actor import DONE
+from rqflow.testing.conformance.actor import DONE, Actor
 from rqflow.testing.conformance.bench import Bench, names_of, signals_in
 from rqflow.testing.conformance.deeds import (
     charge,
@@ -264,9 +264,11 @@ class TestStall(Standing):
         actor = await worker(bench)
         newer = await worker(bench, "worker-2", build="build-2", queues=("main", "more"))
         stranger = await worker(bench, "worker-3", build="build-9", queues=("side",))
+        nobody = Actor(bench, "nobody", ("main",), "build-9")
         await bench.start()
         await bench.call(stall_call(await actor.turn()))
         await stranger.sweep()
+        await nobody.sweep()
         assert await bench.status() == "stalled"
         await newer.sweep()
         assert await bench.status() == "running"
