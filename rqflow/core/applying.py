@@ -75,5 +75,5 @@ def _fail_child(run: LiveRun, event: events.ChildFailed) -> None:
 
 def _cancel(run: LiveRun, event: events.CancelRequested) -> None:
     run.cancel_reason = event.reason
-    if run.loop.main is not None:
-        run.loop.main.cancel(event.reason or None)
+    assert run.loop.main is not None, "the first event of a run begins it, or ends it"
+    run.loop.main.cancel(event.reason or None)

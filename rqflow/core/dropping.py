@@ -23,9 +23,7 @@ _WARN_UNAWAITED: Final[Any] = getattr(warnings, _WARN, None)
 
 
 def drop(run: LiveRun) -> None:
-    """Let go of all that the run holds."""
-    if run.gate.closed:
-        return
+    """Let go of all that the run holds. Once only."""
     run.gate.closed = True
     tasks = [task for task in run.loop.tasks if not task.done()]
     waiters = list(run.ledger.forget())
@@ -47,9 +45,7 @@ def _close_all(run: LiveRun, tasks: Sequence[asyncio.Task[Any]]) -> None:
     try:
         with Inside(run.loop):
             for task in tasks:
-                coroutine = task.get_coro()
-                if coroutine is not None:
-                    _close(coroutine)
+                _close(task.get_coro())
     finally:
         setattr(warnings, _WARN, _WARN_UNAWAITED)
 

@@ -71,10 +71,8 @@ class RunTask(asyncio.Task[T]):
         # Both are read before the base class has finished its own __init__: it registers the task by its hash.
         self._place = place
         self.watchers = 0
-        if eager:
-            super().__init__(coro, loop=loop, name=name, context=context, eager_start=True)  # type: ignore[call-arg]
-        else:
-            super().__init__(coro, loop=loop, name=name, context=context)
+        more: dict[str, Any] = {"eager_start": True} if eager else {}  # the word is new in Python 3.12
+        super().__init__(coro, loop=loop, name=name, context=context, **more)
         super().add_done_callback(ended)
 
     def __hash__(self) -> int:

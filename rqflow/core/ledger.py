@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 from rqflow.core.commands import Command, record_of
-from rqflow.core.events import Payload, Record, SideEffectRecorded
+from rqflow.core.events import Record, SideEffectRecorded
 from rqflow.core.gate import Gate
 from rqflow.core.states import COMMAND, advance
 from rqflow.errors import CorruptEvent, LimitReached, ReplayMismatch
@@ -62,10 +62,9 @@ class Ledger:
             self.waiting[command.id] = waiter
 
     def withdraw(self, id: int) -> bool:
-        """Stop waiting for a command. True if another command must now take it back, False if it was never given
-        (this step's) or has ended."""
-        if self.waiting.pop(id, None) is None:
-            return False
+        """Stop waiting for a command. True if another command must now take it back, False if it was never given: it
+        is of this very step."""
+        del self.waiting[id]
         state = advance(COMMAND, "pending" if id in self._step else "committed", "cancel")
         if state == "canceled":
             del self._step[id]
@@ -147,9 +146,3 @@ def describe(record: Record) -> str:
     """A record in one line for humans, without its payload."""
     shown = [f"{name}={getattr(record, name)!r}" for name in _COMPARED[1:] if hasattr(record, name)]
     return f"{type(record).__name__} #{record.id}" + (f" ({', '.join(shown)})" if shown else "")
-
-
-def payload_size(event: object) -> int:
-    """Bytes of user value in an event or command."""
-    payload: Payload = getattr(event, "payload", b"")
-    return len(payload)

@@ -219,6 +219,28 @@ def test_a_child_is_started_with_an_id_and_a_run_derived_from_its_parents() -> N
     stage.replay()
 
 
+def test_the_first_event_of_a_child_follows_from_its_command() -> None:
+    """The store writes it into the child's history; its deadline is counted in milliseconds."""
+
+    async def main(payload: Payload) -> Payload:
+        await child("kid", b"in", timeout=timedelta(seconds=2)).ended
+        return b""
+
+    (command,) = Stage(main, headers=(("a", "b"),)).last.commands
+    assert isinstance(command, commands.StartChild)
+    parent = ParentLink(instance="order-1", run="run-1", command=1)
+    assert commands.started_of_child(command, parent) == events.WorkflowStarted(
+        workflow="kid",
+        instance=command.instance,
+        run=command.run,
+        queue="default",
+        parent=parent,
+        timeout_ms=2_000,
+        headers=(("a", "b"),),
+        payload=b"in",
+    )
+
+
 def test_ids_of_deep_descendants_stay_short_and_any_text_is_borne() -> None:
     """A child id grows with depth only so far; ids with any Unicode, even half a surrogate, break nothing."""
     id, seen = "a", set()
@@ -298,14 +320,17 @@ def test_a_message_cannot_be_unsent() -> None:
         later = run().send_signal("other", "later", b"")
         await asyncio.sleep(1)
         later.cancel()
-        return b""
+        await call()
+        return b"sent all the same"
 
     stage = Stage(main)
     assert [type(command).__name__ for command in stage.last.commands] == ["SendSignal", "SendSignal", "StartTimer"]
     stage.tell(TimerFired(id=3))
-    assert stage.last.commands == ()
-    stage.tell(events.SignalFailed(id=1, payload=FAILURE))
-    stage.executor.close()
+    assert len(stage.last.commands) == 1
+    stage.tell(events.SignalFailed(id=1, payload=FAILURE), events.SignalDelivered(id=2))
+    stage.tell(ActivityCompleted(id=4))
+    assert stage.result == b"sent all the same"
+    stage.replay()
 
 
 def test_a_named_sleep_shows_its_name_and_refuses_absurd_durations() -> None:

@@ -534,6 +534,8 @@ def test_the_loop_says_how_it_is() -> None:
     async def main(payload: Payload) -> Payload:
         loop = asyncio.get_running_loop()
         loop.set_debug(True)
+        loop.set_task_factory(None)
+        assert loop.get_task_factory() is None
         assert not loop.get_debug()
         assert not loop.is_closed()
         assert loop.is_running()

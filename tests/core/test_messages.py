@@ -101,6 +101,40 @@ def test_p8_a_signal_handed_to_a_receiver_that_is_cancelled_before_it_reads_goes
     stage.replay()
 
 
+def test_p8_a_receiver_leaves_the_line_and_the_others_stay() -> None:
+    """[P8] The next signal goes to the next in line; one that leaves after the run was let go disturbs nothing."""
+
+    async def main(payload: Payload) -> Payload:
+        first, second = run().receive("go"), run().receive("go")
+        first.cancel()
+        kept.append(run().receive("never"))
+        return await second
+
+    kept: list[asyncio.Future[Payload]] = []
+    stage = Stage(main)
+    stage.tell(signal(b"1"))
+    assert stage.result == b"1"
+    stage.executor.close()
+    assert kept[0].cancel()
+
+
+def test_a_handler_that_is_registered_again_takes_over() -> None:
+    """The newer one gets the kept signals, each once."""
+
+    async def main(payload: Payload) -> Payload:
+        seen: list[bytes] = []
+        await call()
+        run().on_signal("go", lambda _: seen.append(b"old"))
+        run().on_signal("go", seen.append)
+        await run().wait_until(lambda: bool(seen))
+        return b"".join(seen)
+
+    stage = Stage(main)
+    stage.tell(signal(b"new"))
+    stage.tell(ActivityCompleted(id=1))
+    assert stage.result == b"new"
+
+
 def test_p8_signals_go_back_to_their_old_place() -> None:
     """[P8] What was handed over and not read is the next that anybody gets, before younger ones."""
 
