@@ -151,6 +151,19 @@ class TestActivity(Standing):
         await bench.refused(give_back_call(running), LeaseLost)
         assert await actor.take(again=True) == []
 
+    async def test_an_old_instances_result_does_not_reach_a_new_one(self, bench: Bench) -> None:
+        """The id was used again, and the new run waits for an activity of the same number."""
+        actor = await scheduled(bench, schedule_to_close=BLINK)
+        old = await actor.activity()
+        await bench.start("order", run="run-b", on_conflict="terminate_existing")
+        await actor.commit(await actor.turn(), charge(1))
+        await bench.refused(complete_call(old), LeaseLost)
+        await bench.refused(retry_call(old, BLINK), LeaseLost)
+        await bench.wait()
+        new = await actor.activity()
+        await bench.call(complete_call(new, b"new"))
+        assert news_of(await actor.turn()) == [ActivityCompleted(id=1, payload=b"new")]
+
     async def test_an_old_runs_result_does_not_reach_the_next_run(self, bench: Bench) -> None:
         """A completion that arrives after continue-as-new is refused."""
         actor = await scheduled(bench)

@@ -145,6 +145,19 @@ class TestChild(Standing):
         assert await actor.take() == []
         assert (await bench.describe(parent)).children == ()
 
+    async def test_the_end_of_an_old_instances_child_wakes_nobody(self, bench: Bench) -> None:
+        """The parent's id was used again; the new instance has no such child, though a command of that number."""
+        actor, parent, kid = await family(bench, "abandon")
+        await bench.terminate(parent)
+        await bench.start(parent, run="run-new")
+        other = bench.apart(parent, "other")[1]
+        tasks = await actor.turns()
+        await actor.commit(tasks[parent], child(other, "run-other"))
+        await actor.commit(tasks[kid], close=DONE)
+        await actor.turn(other)
+        assert await actor.take() == []
+        assert (await bench.describe(parent)).children == (other,)
+
 
 class TestParentClose(Standing):
     """What becomes of an open child when its parent ends [B17]."""
