@@ -10,10 +10,14 @@ local members = redis.call('ZRANGEBYSCORE', key.due(), '-inf', clock.now, 'LIMIT
 if #members == 0 then return 0 end
 -- Refused for lack of memory before anything has happened: then no member is to blame.
 redis.call('HINCRBY', key.counters(), 'fired', #members)
+local handled = 0
 for _, member in ipairs(members) do
-  redis.call('ZREM', key.due(), member)
-  local done, problem = pcall(firing.fire, member)
-  if not done then lifecycle.broken(member, problem) end
+  -- One before it may have taken it out: the end of its run, say.
+  if redis.call('ZREM', key.due(), member) == 1 then
+    handled = handled + 1
+    local done, problem = pcall(firing.fire, member)
+    if not done then lifecycle.broken(member, problem) end
+    messages.flush()
+  end
 end
-messages.flush()
-return #members
+return handled

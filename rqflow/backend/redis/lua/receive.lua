@@ -21,6 +21,6 @@ if source == partition then redis.call('HINCRBY', key.counters(), 'self', -#fres
 for _, message in ipairs(fresh) do
   local readable, content = pcall(cmsgpack.unpack, message.body)
   if readable then messages.handle(content) else lifecycle.broken(message.body, content) end
+  messages.flush()
 end
-messages.flush()
 return #fresh

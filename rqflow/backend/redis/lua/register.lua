@@ -5,12 +5,15 @@
 --       build            string
 --       workflow_queues  list
 --       activity_queues  list
--- Returns 1.
+-- Returns 1, or lease for one that was declared dead: it comes back under a new id.
 -- @include clock
 -- @include rows
 -- @include stalls
 -- @include streams
 
+if tonumber(redis.call('ZSCORE', key.workers(), worker) or 1) == 0 then
+  return { 'err', 'lease', 'of worker ' .. worker }
+end
 local info = key.worker_info(worker)
 redis.call('HSET', info, 'record', record, 'build', build, 'registered_ms', clock.now,
   'workflow_queues', cmsgpack.pack(workflow_queues), 'activity_queues', cmsgpack.pack(activity_queues))

@@ -1,61 +1,7 @@
--- @include activities
--- @include inbox
--- @include lifecycle
--- @include news
--- @include rows
--- @include stalls
+-- @include handover
 -- @include streams
 -- @include tasks
 -- takeover: what a worker that is gone had on lease, and what waits on its own stream, goes to others.
-
--- Each kind of entry: `losses` is how many a task may have, nil where nothing was lost.
-local kinds = {}
-
-function kinds.task(stream, entry, fields, leased, losses, build)
-  local instance = fields.instance
-  local row = rows.live(instance)
-  if row.task ~= tasks.token(stream, entry) then return end
-  local lost = tonumber(row.losses or 0)
-  if leased and losses then
-    lost = lost + 1
-    if lost > losses then
-      -- P7: it may be this very turn that kills its workers.
-      return stalls.set(instance, row, 'its turn was lost with ' .. lost .. ' workers', build)
-    end
-  end
-  row.sticky = ''
-  local token = row.status == 'running' and tasks.add(instance, row) or ''
-  redis.call('HSET', key.instance(instance), 'task', token, 'sticky', '', 'losses', lost)
-end
-
-function kinds.query(stream, entry, fields)
-  local queue = redis.call('HGET', key.instance(fields.instance), 'queue')
-  if queue then redis.call('XADD', key.workflows(queue), '*', unpack(fields.all)) end
-end
-
-function kinds.activity(stream, entry, f, leased, losses)
-  local record = activities.read(f.run, f.id)
-  if not record or record[1] ~= 'queued' or record[2] ~= entry then return end
-  if losses then record[3], record[4] = record[3] + 1, record[4] + 1 end
-  if losses and record[4] > losses then
-    local row = rows.read(f.instance, 'run', 'status', 'task', 'sticky', 'queue')
-    inbox.push(f.instance, row, 'r', news.activity_failed(f.id, news.failure('ActivityFailed',
-      'the activity ' .. f.name .. ' was lost with ' .. record[4] .. ' workers', 'worker_lost')))
-    return activities.forget(f.instance, f.run, f.id, record)
-  end
-  activities.requeue(f.instance, f.run, f.id, record, activities.fields(record))
-end
-
-local function pass_on(stream, entry, leased, losses, build)
-  local fields = streams.fields(entry)
-  fields.all = entry[2]
-  if kinds[fields.kind] then
-    -- An entry that cannot be read must not stop those behind it.
-    local done, problem = pcall(kinds[fields.kind], stream, entry[1], fields, leased, losses, build)
-    if not done then lifecycle.broken(stream .. ' ' .. entry[1], problem) end
-  end
-  tasks.remove(stream, entry[1])
-end
 
 -- At most `room` of it. Returns the room that is left; when there is some, nothing of the worker is left.
 function takeover.all(worker, room, losses)
@@ -70,14 +16,14 @@ function takeover.all(worker, room, losses)
     for _, pending in ipairs(streams.pending(stream, worker, room)) do
       room = room - 1
       local found = redis.call('XRANGE', stream, pending[1], pending[1])
-      pass_on(stream, found[1] or { pending[1] }, true, losses, build)
+      handover.pass_on(stream, found[1] or { pending[1] }, true, losses, build)
     end
     if room <= 0 then return room end
     redis.pcall('XGROUP', 'DELCONSUMER', stream, group, worker)
   end
   for _, entry in ipairs(redis.call('XRANGE', own, '-', '+', 'COUNT', room)) do
     room = room - 1
-    pass_on(own, entry, tasks.owner(own, entry[1]) == worker, losses, build)
+    handover.pass_on(own, entry, tasks.owner(own, entry[1]) == worker, losses, build)
   end
   if room <= 0 then return room end
   redis.call('UNLINK', own, key.worker_info(worker), key.notices(worker))

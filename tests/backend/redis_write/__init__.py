@@ -1,0 +1,1 @@
+"""Redis writes: what is special to the scripts that change something."""
