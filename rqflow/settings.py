@@ -110,9 +110,8 @@ def read(
             put(f"--{name.replace('_', '-')}", {name: value})
     if "url" not in values:
         data = folder / values.get("data", DEFAULTS.data)
-        left = _dev_url(data / DEV_FILE)
-        if left:
-            put(_shown(data / DEV_FILE, folder), {"url": left})
+        left = _left_by_dev(data / DEV_FILE)
+        put(_shown(data / DEV_FILE, folder), {name: value for name, value in left.items() if name not in values})
     return Reading(settings=Settings(**values), sources=sources)
 
 
@@ -270,14 +269,14 @@ def _checked(where: str, name: str, value: Any, wanted: _Wanted) -> Any:
 # ---- what `rqflow dev` leaves -----------------------------------------------------------------------------------
 
 
-def _dev_url(path: Path) -> str | None:
-    """The address of a `rqflow dev` that runs in this folder; None if it has gone, even without a word."""
+def _left_by_dev(path: Path) -> dict[str, str]:
+    """Address and hub of a `rqflow dev` that runs in this folder; nothing if it has gone, even without a word."""
     try:
         left = json.loads(path.read_text(encoding="utf-8"))
-        url, pid = left["url"], left["pid"]
-        if not isinstance(url, str) or type(pid) is not int or pid <= 0:
-            return None
+        url, hub, pid = left["url"], left["hub"], left["pid"]
+        if not isinstance(url, str) or not isinstance(hub, str) or type(pid) is not int or pid <= 0:
+            return {}
         os.kill(pid, 0)
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return None
-    return url
+        return {}
+    return {"url": url, "hub": hub}

@@ -13,14 +13,14 @@ from pathlib import Path
 import click
 
 from rqflow.authoring.registry import Registry, load_modules
-from rqflow.backend.opening import open_sync_backend
+from rqflow.backend.opening import create_hub, open_sync_backend
 from rqflow.backend.redis.embedded import EmbeddedServer
 from rqflow.cli.children import Child, Interrupts
 from rqflow.cli.reloading import Changes, watched_paths
 from rqflow.cli.session import Session, import_from_here, with_session
 from rqflow.cli.trying import start_commands
-from rqflow.errors import BadInput
-from rqflow.settings import DEV_FILE, Settings
+from rqflow.errors import BadInput, HubNotFound
+from rqflow.settings import DEFAULTS, DEV_FILE, Settings
 
 _WRONG_MODULE = 2
 """The worker's exit code when its modules do not load: only a change of the files helps."""
@@ -52,7 +52,7 @@ def dev(session: Session, *, modules: tuple[str, ...], queues: tuple[str, ...], 
         _make_hub(url, settings)
         with _address_left(settings, url, private=session.reading.sources["url"] != "--url"):
             _say_hello(session, url)
-            code = _serve(settings, url, paths, interrupts)
+            code = _serve(session, url, paths, interrupts)
     click.get_current_context().exit(code)
 
 
@@ -81,7 +81,11 @@ def _redis(session: Session) -> Iterator[str]:
 
 
 def _make_hub(url: str, settings: Settings) -> None:
-    open_sync_backend(url, settings.hub, allow_eviction=settings.allow_eviction).close()
+    """So that what is tried first does not end with a hub that is missing."""
+    try:
+        open_sync_backend(url, settings.hub, allow_eviction=settings.allow_eviction).close()
+    except HubNotFound:
+        create_hub(url, settings.hub)
 
 
 @contextmanager
@@ -91,7 +95,7 @@ def _address_left(settings: Settings, url: str, *, private: bool) -> Iterator[No
         yield
         return
     note = Path(settings.data) / DEV_FILE
-    note.write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n", encoding="utf-8")
+    note.write_text(json.dumps({"url": url, "hub": settings.hub, "pid": os.getpid()}) + "\n", encoding="utf-8")
     try:
         yield
     finally:
@@ -111,7 +115,10 @@ def _say_hello(session: Session, url: str) -> None:
         click.echo("\nIn another folder first:")
     else:
         click.echo(f"\nOther shells use {source}, which names another Redis; for this one, first:")
-    click.echo(f"  export RQFLOW_REDIS_URL={url}\n")
+    click.echo(f"  export RQFLOW_REDIS_URL={url}")
+    if session.settings.hub != DEFAULTS.hub:
+        click.echo(f"  export RQFLOW_HUB={session.settings.hub}")
+    click.echo()
 
 
 def _registry(modules: Sequence[str]) -> Registry | None:
@@ -122,8 +129,10 @@ def _registry(modules: Sequence[str]) -> Registry | None:
         return None
 
 
-def _serve(settings: Settings, url: str, paths: Sequence[Path], interrupts: Interrupts) -> int:
+def _serve(session: Session, url: str, paths: Sequence[Path], interrupts: Interrupts) -> int:
+    settings = session.settings
     arguments = ["worker", *settings.modules, "--until-eof", "-u", url, "--hub", settings.hub]
+    arguments += [] if session.config is None else ["--config", str(session.config)]
     arguments += [part for queue in settings.queues for part in ("-q", queue)]
     with Changes(paths) as changes:
         while True:

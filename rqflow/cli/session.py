@@ -27,6 +27,8 @@ class Session:
     """The settings that one command works with."""
 
     reading: Reading
+    config: Path | None = None
+    """The settings file that was named."""
 
     @property
     def settings(self) -> Settings:
@@ -35,7 +37,7 @@ class Session:
     def adding(self, **options: Any) -> Session:
         """A session whose settings have more options of the command line over them."""
         values = click.get_current_context().find_root().obj or {}
-        return Session(read({**_given(values), **options}, config=values.get("config")))
+        return Session(read({**_given(values), **options}, config=self.config), self.config)
 
     @contextmanager
     def client(self) -> Iterator[Client]:
@@ -96,7 +98,8 @@ def with_session(command: F) -> F:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         values = click.get_current_context().find_root().ensure_object(dict)
-        session = Session(read(_given(values), config=values.get("config")))
+        config = values.get("config")
+        session = Session(read(_given(values), config=config), config)
         return command(session, *args, **kwargs)
 
     return address_options(run)  # type: ignore[return-value]

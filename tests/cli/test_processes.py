@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import redis
 
 from rqflow.backend.redis.embedded import EmbeddedServer
 from tests.cli.shell import ROOT, RQFLOW, Shell, really, running, until
@@ -193,3 +194,48 @@ def test_honcho_runs_the_procfile(tmp_path: Path) -> None:
             started.interrupt()
             started.end(40)
         assert shell("stats", "--json").json["workers"] == []
+
+
+def test_a_wait_outlasts_a_restart_of_redis(folder: Path, redis_server: EmbeddedServer) -> None:
+    """Redis is killed under a waiting command and a worker; it comes back with its data, and the result arrives."""
+    shell = Shell(redis_server.url)
+    shell("start", "nap", "seconds:=1", "--id", "one").ok()
+    waiting = (*RQFLOW, "result", "one", "--timeout", "40s")
+    command = (*RQFLOW, "worker", "greetings", "--lease", "2s")
+    with (
+        running(folder / "result.log", *waiting, cwd=folder, **shell.environment) as result,
+        running(folder / "worker.log", *command, cwd=folder, **shell.environment) as worker,
+    ):
+        until(lambda: shell("show", "one", "--json").json["pending_activities"], 30, worker.said)
+        redis_server.restart()
+        assert result.end(40) == 0, result.said()
+        assert result.said() == '"done"\n'
+
+
+def test_a_wait_ends_when_redis_stays_away(folder: Path, redis_server: EmbeddedServer) -> None:
+    """Tried again for a while; then exit code 5 and what was tried."""
+    shell = Shell(redis_server.url)
+    shell("start", "nap", "seconds:=1", "--id", "one").ok()
+    with running(folder / "result.log", *RQFLOW, "result", "one", cwd=folder, **shell.environment) as result:
+        until(lambda: result.process.poll() is None and _listened(redis_server.url), 20, result.said)
+        redis_server.kill()
+        assert result.end(40) == 5, result.said()
+    assert "The address is from RQFLOW_REDIS_URL" in result.said()
+    assert "Traceback" not in result.said()
+
+
+def test_an_interrupted_wait_is_quiet(folder: Path, shell: Shell, redis_url: str) -> None:
+    """Ctrl-C: exit code 130 and not a word."""
+    shell("start", "nap", "seconds:=1", "--id", "one").ok()
+    before = _listened(redis_url)
+    with running(folder / "result.log", *RQFLOW, "result", "one", cwd=folder, **shell.environment) as result:
+        until(lambda: _listened(redis_url) > before, 20, result.said)
+        result.interrupt()
+        assert result.end() == 130
+    assert result.said().strip() == ""
+
+
+def _listened(url: str) -> int:
+    """How many connections listen to something."""
+    with redis.Redis.from_url(url) as client:
+        return sum(1 for one in client.client_list() if int(one["sub"]) or int(one["psub"]))

@@ -54,10 +54,12 @@ def test_a_running_dev_is_found_last(tmp_path: Path) -> None:
     """What `rqflow dev` leaves in the folder counts where nothing else names an address, and only while it lives."""
     note = tmp_path / ".rqflow" / "dev.json"
     note.parent.mkdir()
-    note.write_text(json.dumps({"url": "unix:///x", "pid": os.getpid()}))
+    note.write_text(json.dumps({"url": "unix:///x", "hub": "shop", "pid": os.getpid()}))
     assert read(environ={}, folder=tmp_path).settings.url == "unix:///x"
+    assert read(environ={}, folder=tmp_path).settings.hub == "shop"
+    assert read({"hub": "mine"}, environ={}, folder=tmp_path).settings.hub == "mine"
     assert read(environ={"REDIS_URL": "redis://a"}, folder=tmp_path).settings.url == "redis://a"
-    note.write_text(json.dumps({"url": "unix:///x", "pid": 2**22 + 1}))
+    note.write_text(json.dumps({"url": "unix:///x", "hub": "shop", "pid": 2**22 + 1}))
     assert read(environ={}, folder=tmp_path).settings.url == DEFAULT_URL
     for broken in ("", "[]", "{}", '{"pid": "x"}', '{"pid": 1e400}'):
         note.write_text(broken)
