@@ -73,6 +73,9 @@ class RunTask(asyncio.Task[T]):
         self.watchers = 0
         more: dict[str, Any] = {"eager_start": True} if eager else {}  # the word is new in Python 3.12
         super().__init__(coro, loop=loop, name=name, context=context, **more)
+        # asyncio keeps all tasks of the process in one set. Ours are not left there: their order in asyncio.all_tasks()
+        # would depend on what else runs, and thousands of waiting runs would weigh on everybody's.
+        asyncio._unregister_task(self)
         super().add_done_callback(ended)
 
     def __hash__(self) -> int:

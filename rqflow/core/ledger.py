@@ -7,8 +7,10 @@ against the next record or, where the history has no more, becomes part of the d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, Final, TypeVar, get_args
 
 from rqflow.core.commands import Command, record_of
 from rqflow.core.events import Record, SideEffectRecorded
@@ -23,6 +25,10 @@ MAX_COMMANDS_IN_STEP: Final = 50_000
 
 _COMPARED: Final = ("id", "name", "workflow", "instance", "target", "update", "accepted")
 """What must agree besides the kind. Payloads, durations and options may change under a running instance."""
+_KEYS: Final[dict[type[Any], tuple[str, ...]]] = {
+    cls: tuple(field.name for field in fields(cls) if field.name in _COMPARED) for cls in get_args(Record)
+}
+_KEY: Final[dict[type[Any], Callable[[Any], Any]]] = {cls: attrgetter(*names) for cls, names in _KEYS.items()}
 
 
 class Ledger:
@@ -112,7 +118,8 @@ class Ledger:
             if self._next < len(self._records):
                 record = self._records[self._next]
                 self._next += 1
-                if _key(record) != _key(asked := record_of(command)):
+                asked, key = record_of(command), _KEY[type(record)]
+                if type(asked) is not type(record) or key(asked) != key(record):
                     raise ReplayMismatch(self.settled, describe(record), describe(asked))
             elif replaying:
                 raise ReplayMismatch(self.settled, "no further command", describe(record_of(command)))
@@ -138,11 +145,7 @@ class Ledger:
         return waiters.values()
 
 
-def _key(record: Record) -> tuple[Any, ...]:
-    return type(record), *(getattr(record, name, None) for name in _COMPARED)
-
-
 def describe(record: Record) -> str:
     """A record in one line for humans, without its payload."""
-    shown = [f"{name}={getattr(record, name)!r}" for name in _COMPARED[1:] if hasattr(record, name)]
+    shown = [f"{name}={getattr(record, name)!r}" for name in _KEYS[type(record)] if name != "id"]
     return f"{type(record).__name__} #{record.id}" + (f" ({', '.join(shown)})" if shown else "")

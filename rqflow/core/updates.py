@@ -46,6 +46,8 @@ class Updates:
 
     def refuse_unknown(self) -> None:
         """At the end of a step: what no handler has asked for by now is refused."""
+        if not self._waiting:
+            return
         waiting, self._waiting = self._waiting, []
         for _, event in waiting:
             self._refuse(event.update, failure_of(UnknownName("update", event.name, tuple(sorted(self._handlers)))))
@@ -56,6 +58,8 @@ class Updates:
 
     def end(self, *, carried: bool) -> None:
         """The run ends: whoever still waits for an answer is told so; `carried` ones are answered by the next run."""
+        if not self._waiting and not self._begun:
+            return
         left = [] if carried else [event.update for _, event in self._waiting]
         for update in [*self._begun, *left]:
             why = f"the run ended before update {update!r} was answered"

@@ -234,6 +234,18 @@ def test_tasks_are_named_by_their_number_in_the_run() -> None:
     assert outcome(main) == outcome(main) == b"main task-2 mine"
 
 
+def test_the_tasks_of_a_run_are_in_nobodys_list_of_all_tasks() -> None:
+    """The order of asyncio.all_tasks() depends on the whole process, so a run sees none rather than a random order."""
+
+    async def main(payload: Payload) -> Payload:
+        task = asyncio.create_task(asyncio.sleep(0))
+        found = len(asyncio.all_tasks())
+        await task
+        return b"%d" % found
+
+    assert outcome(main) == b"0"
+
+
 def test_context_variables_belong_to_the_run_and_its_tasks() -> None:
     """A run begins with an empty context, each task with a copy of its maker's."""
     value = contextvars.ContextVar("value", default=b"unset")
