@@ -150,7 +150,7 @@ def test_instances_are_listed_by_what_they_are(shop: Shell) -> None:
     assert [row["id"] for row in first["instances"] + rest["instances"]] == [row["id"] for row in every["instances"]]
     assert [row["id"] for row in shop("list", "--attribute", "number:=3", "--json").json["instances"]] == ["listed-3"]
     assert shop("list", "--workflow", "later", "--created-before", "1h", "--json").json["instances"] == []
-    assert len(shop("list", "--workflow", "later", "--created-after", "1h", "--json").json["instances"]) == 5
+    assert len(shop("list", "--id-prefix", "listed-", "--created-after", "1h", "--json").json["instances"]) == 5
     plain = shop("list", "--workflow", "later", "--limit", "2").ok()
     assert plain.out.splitlines()[0].split() == ["ID", "WORKFLOW", "STATUS", "AGE", "TOOK", "QUEUE", "DETAIL"]
     assert "--cursor" in plain.err
