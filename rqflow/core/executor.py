@@ -161,6 +161,7 @@ class Executor:
         run.ledger.load(batch.records)
         self.size += batch.size
         close, warnings = self._apply(run, batch)
+        run.replaying = False
         _check_followed(run, len(batch.records), close)
         commands = run.ledger.take()
         if batch.end is not None:

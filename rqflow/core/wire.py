@@ -48,10 +48,13 @@ _ON_THE_WIRE: Final[dict[str, frozenset[type[Any]]]] = {
     "tuple[tuple[str, str], ...]": frozenset({list}),
 }
 """How a field is annotated → what JSON makes of it."""
-_KINDS: Final[dict[type[Any], tuple[frozenset[type[Any]], ...]]] = {
+_ALLOWED: Final[dict[type[Any], tuple[frozenset[type[Any]], ...]]] = {
     cls: tuple(_ON_THE_WIRE[str(field.type)] for field in fields(cls) if field.name != "payload")
     for cls in _TYPES.values()
 }
+_SEEN: Final[dict[type[Any], set[tuple[type[Any], ...]]]] = {cls: set() for cls in _TYPES.values()}
+"""Types of fields that were found to be allowed: a handful for each class, so that most events are not looked at
+field by field."""
 _HAS_PAYLOAD: Final[frozenset[type[Any]]] = frozenset(
     cls for cls in _TYPES.values() if any(field.name == "payload" for field in fields(cls))
 )
@@ -92,14 +95,11 @@ def decode(data: bytes) -> Event:
 
 
 def _build(cls: type[Any], values: list[Any], payload: bytes) -> Event:
-    names, kinds = _HEADER[cls], _KINDS[cls]
-    if len(values) > len(names):
-        raise CorruptEvent(f"{cls.__name__} has {len(values)} fields, at most {len(names)} are known")
-    # They come from a store that others may write to, so each field is looked at.
-    for name, value, kind in zip(names, values, kinds, strict=False):
-        if type(value) not in kind:
-            raise CorruptEvent(f"{cls.__name__} cannot be read: {name} is {value!r:.80}")
-    arguments = dict(zip(names, values, strict=False))
+    types = tuple(map(type, values))
+    if types not in _SEEN[cls]:
+        _check(cls, values)
+        _SEEN[cls].add(types)
+    arguments = dict(zip(_HEADER[cls], values, strict=False))
     if cls in _HAS_PAYLOAD:
         arguments["payload"] = payload
     try:
@@ -109,6 +109,16 @@ def _build(cls: type[Any], values: list[Any], payload: bytes) -> Event:
     except (TypeError, ValueError) as error:
         raise CorruptEvent(f"{cls.__name__} cannot be read: {error}") from error
     return built
+
+
+def _check(cls: type[Any], values: list[Any]) -> None:
+    """Each field has a type that its annotation allows: they come from a store that others may write to."""
+    names = _HEADER[cls]
+    if len(values) > len(names):
+        raise CorruptEvent(f"{cls.__name__} has {len(values)} fields, at most {len(names)} are known")
+    for name, value, allowed in zip(names, values, _ALLOWED[cls], strict=False):
+        if type(value) not in allowed:
+            raise CorruptEvent(f"{cls.__name__} cannot be read: {name} is {value!r:.80}")
 
 
 def _revive_started(arguments: dict[str, Any]) -> None:
@@ -121,7 +131,7 @@ def _revive_started(arguments: dict[str, Any]) -> None:
     for name, value in headers:
         if type(name) is not str or type(value) is not str:
             raise TypeError(f"headers are {headers!r:.80}")
-    arguments["headers"] = tuple((name, value) for name, value in headers)
+    arguments["headers"] = tuple(map(tuple, headers))
 
 
 def stored(at_ms: int, scope: str, encoded: bytes) -> bytes:
