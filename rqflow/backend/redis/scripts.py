@@ -30,7 +30,7 @@ Argument: TypeAlias = bytes | str | int
 
 _PARAMETER: Final = re.compile(r"^-- (?:ARGV )?\s+(\w+)\s+(string|int|list|rows\(([\w,]+)\))(?:\s|$)")
 _INCLUDE: Final = re.compile(r"^-- @include (\w+)\s*$", re.MULTILINE)
-_LUA: Final = files("rqflow.backend.redis") / "lua"
+LUA: Final = files("rqflow.backend.redis") / "lua"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _check_width(script: str, parameter: Parameter, row: Sequence[Argument]) -> 
 @cache
 def load(name: str) -> Script:
     """The script of this name, with its parts and its prologue."""
-    body = (_LUA / f"{name}.lua").read_text(encoding="utf-8")
+    body = (LUA / f"{name}.lua").read_text(encoding="utf-8")
     parameters = tuple(_parameters(body))
     parts = _parts(body)
     bodies = "".join(parts.values())
@@ -110,7 +110,7 @@ def _parts(body: str) -> dict[str, str]:
     while wanted:
         name = wanted.pop(0)
         if name not in found:
-            found[name] = (_LUA / "parts" / f"{name}.lua").read_text(encoding="utf-8")
+            found[name] = (LUA / "parts" / f"{name}.lua").read_text(encoding="utf-8")
             wanted += _INCLUDE.findall(found[name])
     return found
 

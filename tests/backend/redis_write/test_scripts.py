@@ -1,0 +1,136 @@
+"""Scripts: every Lua file keeps its contract, and the loader says clearly what is wrong with a caller."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import cast
+
+import pytest
+import redis
+
+from rqflow.backend.calls import hubs, instances, tasks
+from rqflow.backend.calls.call import Call
+from rqflow.backend.redis import scripts
+from rqflow.backend.redis.keys import TEMPLATES, key, suffix, write_out
+from rqflow.backend.redis.rows import EVENT, INSTANCE, WORKER
+from rqflow.backend.redis.scripts import load
+from rqflow.backend.redis.translate import TRANSLATORS
+from tests.backend.redis_write.scripted import Scripted
+
+LUA = Path(str(scripts.LUA))
+SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua"))
+PARTS = sorted(path.stem for path in (LUA / "parts").glob("*.lua"))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_is_one_step_with_a_header(name: str) -> None:
+    """Its first line is a caption, and the header says what it takes and returns."""
+    lines = (LUA / f"{name}.lua").read_text().splitlines()
+    header = [line for line in lines if line.startswith("--")]
+    assert lines[0].startswith(f"-- {name}: ")
+    assert any(line.startswith("-- Returns ") for line in header)
+    assert len(lines) < 80
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_fills_its_own_table(name: str) -> None:
+    """It is small, has a caption, and all functions that others see are in the table of its name."""
+    lines = (LUA / "parts" / f"{name}.lua").read_text().splitlines()
+    assert any(line.startswith(f"-- {name}: ") for line in lines)
+    assert len(lines) < 80
+    for line in lines:
+        seen = re.match(r"function (\w+)\.", line)
+        assert not seen or seen[1] in (name, "kinds"), line
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_server_accepts_a_script(plain_server: redis.Redis, name: str) -> None:
+    """It compiles, and its name is the one that we know it by."""
+    assert plain_server.script_load(load(name).source) == load(name).sha
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_part_that_a_script_speaks_to_is_there(name: str) -> None:
+    """Lua would find out only on the line that runs."""
+    source = load(name).source
+    declared = set(re.findall(r"^local ([\w, ]+) = \{", source, re.MULTILINE))
+    tables = {table for line in declared for table in line.split(", ")}
+    code = re.sub(r"--.*|'[^'\n]*'", "", source)
+    for part, function in re.findall(r"\b(\w+)\.(\w+)\(", code):
+        if part in PARTS:
+            assert part in tables, f"{part}.{function} is used, {part} is not included"
+            assert re.search(rf"function {part}\.{function}\(", source), f"{part}.{function} is not defined"
+
+
+def test_no_key_is_named_outside_of_its_file() -> None:
+    """Scripts know keys by their names in keys.py."""
+    for path in LUA.rglob("*.lua"):
+        for name in re.findall(r"\bkey\.(\w+)\(", path.read_text()):
+            assert name in TEMPLATES, f"{path.name}: {name}"
+
+
+def test_every_call_goes_to_a_script() -> None:
+    """A call without a translator would be found by users only."""
+    calls = {
+        member
+        for module in (hubs, instances, tasks)
+        for member in vars(module).values()
+        if inspect.isclass(member) and issubclass(member, Call) and member.__module__ == module.__name__
+    }
+    assert calls == set(TRANSLATORS)
+
+
+def test_arguments_are_packed_in_the_order_of_the_header() -> None:
+    """Lists and rows are preceded by their number."""
+    script = load("renew")
+    assert [one.name for one in script.parameters] == ["worker", "lease_ms", "heartbeats", "stats"]
+    packed = script.pack(stats=b"{}", heartbeats=[("t1", b"a"), ("t2", b"b")], lease_ms=5, worker="w")
+    assert packed == ["w", 5, 2, "t1", b"a", "t2", b"b", b"{}"]
+    assert load("drop_outbox").pack(ids=("1-0", "2-0")) == [2, "1-0", "2-0"]
+
+
+def test_a_caller_that_differs_from_the_header_is_told() -> None:
+    """Too few, too many, and rows of another width."""
+    script = load("renew")
+    good = {"worker": "w", "lease_ms": 1, "heartbeats": [], "stats": b""}
+    with pytest.raises(TypeError, match=r"renew\.lua needs stats"):
+        script.pack(**{name: value for name, value in good.items() if name != "stats"})
+    with pytest.raises(TypeError, match=r"renew\.lua does not take color"):
+        script.pack(**good, color="red")
+    with pytest.raises(TypeError, match="a row of heartbeats has 1 fields, not 2"):
+        script.pack(**{**good, "heartbeats": [("t",)]})
+
+
+def test_keys_are_the_same_in_python_and_in_lua(store: Scripted) -> None:
+    """Both are written from one table."""
+    names = ", ".join(f"key.{name}('x' .. 1)" for name in TEMPLATES)
+    source = write_out(f"local prefix = ARGV[1] return {{ {names} }}")
+    found = store.redis.eval(source, 0, store.key("meta").removesuffix("meta"))
+    assert found == [store.key(name, "x1").encode() for name in TEMPLATES]
+    assert key("h", 3, "instance", "a") == "rqflow:{h.3}:instance:a"
+    assert suffix("worker", "w") == "worker:w"
+
+
+def test_a_key_may_be_the_argument_of_another_and_an_open_parenthesis_is_an_error() -> None:
+    """What write_out makes of odd sources."""
+    assert write_out("f(key.history(key.meta()), 1)") == "f((prefix .. 'history:' .. ((prefix .. 'meta'))), 1)"
+    with pytest.raises(ValueError, match="stays open"):
+        write_out("f(key.history(run")
+    with pytest.raises(KeyError):
+        write_out("key.nonsense()")
+
+
+def test_rows_have_no_other_fields_than_those_that_are_written_down(store: Scripted) -> None:
+    """rows.py is where readers look."""
+    store.register()
+    store.start("one", attributes={"a": 1})
+    store.start("two", delay=store.place.hub.retention)
+    store.finish("one")
+    for instance in ("one", "two"):
+        assert set(store.row(instance)) <= set(INSTANCE)
+    info = cast("dict[bytes, bytes]", store.redis.hgetall(store.key("worker_info", "w1")))
+    assert {name.decode() for name in info} <= set(WORKER)
+    [(_, fields), *_] = cast("list[tuple[bytes, dict[bytes, bytes]]]", store.redis.xrange(store.key("events")))
+    assert tuple(name.decode() for name in fields) == EVENT
