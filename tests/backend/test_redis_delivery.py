@@ -10,14 +10,14 @@ import pytest
 
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.hubs import HubInfo, Limits
-from rqflow.backend.calls.instances import Outcome, ReadOutcome
+from rqflow.backend.calls.instances import Describe, Outcome, ReadOutcome
 from rqflow.backend.redis.address import Endpoint, parse_address
 from rqflow.backend.redis.commands import Place
 from rqflow.backend.redis.delivery import ROUNDS, deliver
 from rqflow.backend.redis.keys import key
 from rqflow.backend.redis.resp import RedisCommand, ServerError
 from rqflow.backend.redis.routing import Routes, slot_of
-from rqflow.errors import BackendError, BackendUnavailable, BadInput, InstanceNotFound
+from rqflow.errors import BackendError, BackendUnavailable, BadInput, BadValue, InstanceNotFound
 from tests.backend.orders import start
 
 HUB = HubInfo(
@@ -188,8 +188,11 @@ def test_a_script_error_shows_the_line_that_broke() -> None:
 
 def test_a_reply_that_cannot_be_read_harms_only_its_own_call() -> None:
     """A script of another version, say: an error for one, answers for the others [P7]."""
-    replies = iter([[b"running"], [b"err", b"missing", b"x"], FINE])
-    answers, _ = sent([outcome(), outcome(), outcome()], lambda *_: next(replies))
+    attributes = [[b"x", [b"0"] * 20, b"", b"", 0, [b"a", b"{not JSON"]], [], 0, []]
+    replies = iter([[b"running"], [b"err", b"missing", b"x"], FINE, attributes])
+    calls = [outcome(), outcome(), outcome(), Describe(partition=0, instance="x")]
+    answers, _ = sent(calls, lambda *_: next(replies))
+    assert isinstance(answers[3], BadValue)
     assert isinstance(answers[0], BackendError)
     assert "read_outcome.lua" in str(answers[0])
     assert isinstance(answers[1], InstanceNotFound)

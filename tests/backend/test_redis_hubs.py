@@ -202,6 +202,13 @@ def test_a_user_who_may_not_scan_hears_it(redis_server: EmbeddedServer) -> None:
         delete_hub(url, "kept")
 
 
+def test_a_record_of_another_kind_is_an_error(redis_server: EmbeddedServer, other: redis.Redis) -> None:
+    """A key that someone else uses is shown with what Redis says of it."""
+    other.set("rqflow:{taken.0}:meta", "mine")
+    with pytest.raises(BackendError, match=r"HGETALL.*WRONGTYPE"):
+        describe_hub(redis_server.url, "taken")
+
+
 def test_redirections_of_an_errand_are_followed_and_end() -> None:
     """A hub's record may have moved to another node; in circles we do not go."""
     routes = Routes(parse_address("redis+cluster://a"))

@@ -137,11 +137,13 @@ async def test_a_full_server_refuses_writes_and_still_answers(redis_server: Embe
     await opened.close()
 
 
-def test_limits_are_the_backends_own(redis_url: str) -> None:
+async def test_limits_are_the_backends_own(redis_url: str) -> None:
     """Whoever opens may ask for other limits."""
-    opened = open_sync_backend(redis_url, limits=Limits(id_bytes=3))
-    assert opened.limits.id_bytes == 3
-    opened.close()
+    blocked = open_sync_backend(redis_url, limits=Limits(id_bytes=3))
+    opened = await open_backend(redis_url, limits=Limits(id_bytes=3))
+    assert blocked.limits.id_bytes == opened.limits.id_bytes == 3
+    blocked.close()
+    await opened.close()
 
 
 async def test_a_foreign_url_is_refused_before_anything_is_sent() -> None:
@@ -223,7 +225,13 @@ async def test_sentinels_lead_to_the_master_and_to_its_successor(tmp_path: Path)
             assert (await opened.call(ReadOutcome(partition=0, instance="x"))).status == "running"
             assert blocked.call(ReadOutcome(partition=0, instance="x")).status == "running"
             async with opened.watch("x") as watch:
-                assert not await watch.wait(0)
+                with blocked.watch("x") as thread_watch:
+                    current["master"] = first
+                    first.start()
+                    second.kill()
+                    # The watchers find their way by themselves, and are told that they may have missed something.
+                    assert await watch.wait(20)
+                    assert await asyncio.to_thread(thread_watch.wait, 20)
             blocked.close()
             await opened.close()
         with pytest.raises(BackendUnavailable, match="names a master"):

@@ -26,7 +26,7 @@ from rqflow.backend.redis.sockets import Timeouts
 from rqflow.core.events import SignalReceived
 from rqflow.core.wire import encode
 from rqflow.errors import BackendError, BackendRefused, BackendUnavailable, InstanceNotFound
-from tests.backend.orders import commit, register, start, take_workflow
+from tests.backend.orders import commit, leave, register, start, take_workflow
 from tests.backend.stand_in import StandIn, bulk
 
 QUICK = Timeouts(connect=10, answer=1, idle=30)
@@ -167,6 +167,47 @@ async def test_large_calls_wait_for_room_in_the_socket(backend: Backend) -> None
     assert page.events[0].endswith(b"t" * 900_000 + b'"')
 
 
+async def test_a_server_that_hangs_up_at_once_is_unavailable() -> None:
+    """A proxy without anything behind it lets everyone in and drops them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = Endpoint("127.0.0.1", listener.getsockname()[1])
+        address = Address(endpoints=(endpoint,))
+
+        def hang_up() -> None:
+            for _ in range(2):
+                listener.accept()[0].close()
+
+        with ThreadPoolExecutor(1) as threads:
+            done = threads.submit(hang_up)
+            with pytest.raises(BackendUnavailable, match="does not answer"):
+                await connect(address, endpoint, QUICK)
+            with pytest.raises(BackendUnavailable, match="does not answer"):
+                BlockingConnection(address, endpoint, QUICK)
+            done.result()
+
+
+def test_what_is_sent_on_a_dead_connection_is_an_error_of_ours(redis_url: str) -> None:
+    """No OSError reaches a caller."""
+    address = parse_address(redis_url)
+    dead = BlockingConnection(address, address.endpoints[0], QUICK)
+    dead.hang_up()
+    with pytest.raises(BackendUnavailable, match="does not answer"):
+        dead.write([("PING",)])
+    dead.close()
+    dead.hang_up()
+
+
+def test_threads_leave_a_replica_for_its_master(own_sync: SyncBackend, redis_server: EmbeddedServer) -> None:
+    """After a failover behind the same name the old connections are dropped."""
+    own_sync.call(start("x"))
+    with observer(redis_server) as other:
+        other.replicaof("127.0.0.1", "1")
+        with pytest.raises(BackendUnavailable, match="looks for its master"):
+            own_sync.call(start("y"))
+        other.replicaof("NO", "ONE")
+    own_sync.call(start("y"))
+
+
 async def test_a_server_that_falls_silent_is_given_up() -> None:
     """It takes the question and never answers: the wait is bounded, and the error says how long."""
     with StandIn(lambda command: b"") as silent:
@@ -195,6 +236,25 @@ async def test_a_slow_but_steady_reply_is_waited_for() -> None:
             await asyncio.sleep(0)
             connection.write(b"*1\r\n$4\r\nMORE\r\n")
         assert await whole == [[b"1", b"2", b"3", b"4"]]
+        connection.close()
+
+
+async def test_silence_counts_from_the_question() -> None:
+    """A server that had nothing to answer was not silent: a later question has all of its time."""
+    moment = threading.Event()
+
+    def answer(command: list[bytes]) -> bytes:
+        if command[0] == b"SLOW":
+            moment.wait(0.6)
+        return b"+OK\r\n"
+
+    with StandIn(answer) as server:
+        connection = await connect(parse_address(server.url), Endpoint("127.0.0.1", server.port), QUICK)
+        assert await connection.request([("FIRST",)]) == [b"OK"]
+        await asyncio.sleep(0.7)
+        assert await connection.request([("SLOW",)]) == [b"OK"]
+        await asyncio.sleep(1.2)
+        assert not connection.closed.is_set()
         connection.close()
 
 
@@ -357,8 +417,8 @@ def test_a_forked_child_has_connections_of_its_own(sync_backend: SyncBackend) ->
                 call = Describe(partition=partition_of("child", partitions), instance="child")
                 assert sync_backend.call(call).instance == "child"
         except BaseException:
-            os._exit(1)
-        os._exit(0)
+            leave(1)
+        leave(0)
     for _ in range(50):
         call = Describe(partition=partition_of("parent", partitions), instance="parent")
         assert sync_backend.call(call).instance == "parent"

@@ -22,7 +22,7 @@ from rqflow.backend.redis.embedded import EmbeddedServer
 from rqflow.backend.redis.keys import key
 from rqflow.backend.redis.sockets import Timeouts
 from rqflow.errors import BackendError, BackendRefused, BackendUnavailable
-from tests.backend.orders import start
+from tests.backend.orders import leave, start, until
 from tests.backend.stand_in import StandIn, bulk, info
 
 LONG = 20.0
@@ -122,6 +122,14 @@ async def test_watchers_of_one_instance_share_its_channel(own: Backend, other: r
         assert other.pubsub_channels() == [channel(own, "y").encode()]
 
 
+async def test_watchers_that_come_together_are_confirmed_together(own: Backend, other: redis.Redis) -> None:
+    """The second one waits for the same answer of Redis as the first."""
+    async with AsyncExitStack() as stack:
+        watches = await asyncio.gather(*(stack.enter_async_context(own.watch("x")) for _ in range(5)))
+        other.publish(channel(own, "x"), "")
+        assert all(await asyncio.gather(*(watch.wait(LONG) for watch in watches)))
+
+
 async def test_after_a_hang_up_everyone_is_told(own: Backend, own_sync: SyncBackend, other: redis.Redis) -> None:
     """Something may have happened in between: all look again, and hear again what comes."""
     async with own.watch("x") as watch, own.watch("y") as second:
@@ -160,6 +168,8 @@ async def test_watching_an_absent_server_fails_at_once(
             pass
     with pytest.raises(BackendUnavailable, match=r"redis\.sock"), own_sync.watch("x"):
         pass
+    # When nobody watches any more, nobody tries to connect either.
+    await until(lambda: len(asyncio.all_tasks()) == 1)
     redis_server.start()
     async with own.watch("x") as watch:
         assert not await watch.wait(0)
@@ -229,6 +239,20 @@ def test_many_threads_share_one_connection(own_sync: SyncBackend, other: redis.R
         assert all(one.result() for one in waits)
 
 
+def test_a_child_forked_before_anyone_watched_has_a_thread_of_its_own(own_sync: SyncBackend) -> None:
+    """A backend opened in the parent serves in the child, as preforking servers do."""
+    child = os.fork()
+    if child == 0:
+        heard = True
+        try:
+            with own_sync.watch("x") as watch:
+                heard = watch.wait(0)
+        finally:
+            leave(1 if heard else 0)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
 def test_a_forked_child_watches_on_a_connection_of_its_own(own_sync: SyncBackend, other: redis.Redis) -> None:
     """The parent's thread is not in the child: it starts one of its own, and both hear."""
     with ExitStack() as stack:
@@ -242,7 +266,7 @@ def test_a_forked_child_watches_on_a_connection_of_its_own(own_sync: SyncBackend
                     os.write(tell, b"!")
                     heard = watch.wait(LONG)
             finally:
-                os._exit(0 if heard else 1)
+                leave(0 if heard else 1)
         assert os.read(told, 1) == b"!"
         other.publish(channel(own_sync, "x"), "")
         assert parents.wait(LONG)

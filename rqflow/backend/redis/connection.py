@@ -51,6 +51,8 @@ class Connection(asyncio.Protocol):
         self.closed = asyncio.Event()
         self.heard_at = self._loop.time()
         """When Redis last said something, on the loop's clock."""
+        self._owing_since = self.heard_at
+        """When the first of those replies was asked for that are owed now."""
 
     async def request(self, commands: Sequence[RedisCommand], quiet: float | None = None) -> list[Any]:
         """The replies, error replies as ServerError values. Raises BackendUnavailable if the connection breaks."""
@@ -59,6 +61,8 @@ class Connection(asyncio.Protocol):
         if self.closed.is_set():
             raise lost(self._endpoint, self._reason)
         waiter = _Waiter(len(commands), [], self._loop.create_future())
+        if not self._waiters:
+            self._owing_since = self._loop.time()
         self._waiters.append(waiter)
         self.write(pack(commands))
         if self._watchdog is None:
@@ -91,14 +95,14 @@ class Connection(asyncio.Protocol):
 
     def _watch(self, quiet: float) -> None:
         """Give the server up when it owes replies and says nothing for `quiet` seconds."""
-        self.heard_at = max(self.heard_at, self._loop.time())
         self._watchdog = self._loop.call_later(quiet, self._look, quiet)
 
     def _look(self, quiet: float) -> None:
         self._watchdog = None
         if not self._waiters:
             return
-        left = self.heard_at + quiet - self._loop.time()
+        # What was heard before anything was owed says nothing about the server's silence.
+        left = max(self.heard_at, self._owing_since) + quiet - self._loop.time()
         if left <= 0:
             self.close(f"nothing was heard for {quiet:g} seconds")
         else:
@@ -194,10 +198,9 @@ async def connect(
 
 async def _greet(connection: Connection, address: Address, endpoint: Endpoint) -> None:
     commands = greeting(address)
-    if commands:
-        for command, reply in zip(commands, await connection.request(commands), strict=True):
-            if isinstance(reply, ServerError) and command[0] != "CLIENT":
-                raise explain(reply, endpoint, doing=str(command[0]))
+    for command, reply in zip(commands, await connection.request(commands), strict=True):
+        if isinstance(reply, ServerError) and command[0] != "CLIENT":
+            raise explain(reply, endpoint, doing=str(command[0]))
 
 
 class Line:
@@ -224,14 +227,16 @@ class Line:
     async def _ready(self) -> Connection:
         async with self._connecting:
             connection = self._connection
-            if connection is not None and not connection.closed.is_set():
-                if not self._is_stale(connection) or await self._still_there(connection):
-                    return connection
-                connection.close("it was silent too long")
-            self._connection = await connect(self._address, self._endpoint, self._timeouts)
-            return self._connection
+            if connection is None or not await self._trusted(connection):
+                self.close()
+                connection = self._connection = await connect(self._address, self._endpoint, self._timeouts)
+            return connection
 
-    async def _still_there(self, connection: Connection) -> bool:
+    async def _trusted(self, connection: Connection) -> bool:
+        if connection.closed.is_set():
+            return False
+        if not self._is_stale(connection):
+            return True
         try:
             async with asyncio.timeout(self._timeouts.connect):
                 await connection.request([("PING",)])

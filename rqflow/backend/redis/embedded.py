@@ -199,8 +199,8 @@ class EmbeddedServer:
             # First, so that it never ends another process that has the same number by then.
             guard.kill()
             guard.wait()
-            if guard.stdin is not None:
-                guard.stdin.close()
+            assert guard.stdin is not None
+            guard.stdin.close()
         process, self._process = self._process, None
         if process is None:
             return

@@ -103,13 +103,11 @@ class Watching:
             await self._held()
 
     async def _connect(self) -> None:
-        nodes = self._servers.routes.nodes
         if self._servers.routes.stale:
             await self._servers.search()
-            nodes = self._servers.routes.nodes
         # On a cluster a message reaches every node, so that any will do; another one is tried when one fails.
-        error: BackendError | None = None
-        for endpoint in nodes:
+        error = BackendUnavailable(f"{self._servers.address} has no servers")
+        for endpoint in self._servers.routes.nodes:
             try:
                 connection = await connect(
                     self._servers.address, endpoint, self._servers.timeouts, on_reply=self._channels.heard
@@ -122,7 +120,7 @@ class Watching:
             for command in self._channels.again():
                 connection.write(pack([command]))
             return
-        raise error or BackendUnavailable(f"{self._servers.address} has no servers")
+        raise error
 
     async def _held(self) -> None:
         """Until the connection is lost; a PING now and then finds out whether it still lives."""
@@ -137,7 +135,7 @@ class Watching:
                 silent = asyncio.get_running_loop().time() - connection.heard_at
                 if silent > 2 * PING_SECONDS:
                     connection.close("it was silent too long")
-                elif silent > PING_SECONDS / 2:
+                else:
                     connection.write(pack([("PING",)]))
         finally:
             self._connection = None

@@ -131,7 +131,7 @@ class BlockingWatching:
         routes = self._servers.routes
         if routes.stale:
             self._servers.search()
-        error: BackendUnavailable | None = None
+        error = BackendUnavailable(f"{self._servers.address} has no servers")
         for endpoint in routes.nodes:
             try:
                 connection = BlockingConnection(self._servers.address, endpoint, self._servers.timeouts)
@@ -144,7 +144,7 @@ class BlockingWatching:
                 for command in self._channels.again():
                     connection.write([command])
             return connection
-        raise error or BackendUnavailable(f"{self._servers.address} has no servers")
+        raise error
 
     def _listen(self, connection: BlockingConnection) -> None:
         silent = 0.0
