@@ -14,8 +14,10 @@ from rqflow.client.sync import Client
 from rqflow.core.states import CLOSED
 from rqflow.errors import BackendUnavailable, InstanceNotFound
 
-_LOOKED_AT = 300
-"""Instances that are looked at to find out what a worker holds."""
+_LOOKED_AT = 100
+"""Instances that are looked at, at a time, to find out what a worker holds."""
+_LOOK_SECONDS = 0.3
+"""A stopped worker's lease runs: looking must not take long."""
 _START_SECONDS = 60.0
 
 
@@ -63,6 +65,7 @@ class Crew:
             self._children[name] = child
             self._names[child.pid] = name
         self.killed: set[str] = set()
+        self._cursor: str | None = None
 
     def __enter__(self) -> Crew:
         return self
@@ -106,13 +109,28 @@ class Crew:
             if id is None or child.code is not None:
                 continue
             child.send(signal.SIGSTOP)
-            held = _held(client, workflow, id)
+            held = self._held(client, workflow, id)
             if any(one.activity or not choosy for one in held):
                 self.killed.add(name)
                 child.kill()
                 return Takeover(name, child.pid, id, held, time.monotonic(), set(held))
             child.send(signal.SIGCONT)
         return None
+
+    def _held(self, client: Client, workflow: str, worker: str) -> set[Held]:
+        """What a worker has in work, of some running instances; the next call looks at the next ones."""
+        until = time.monotonic() + _LOOK_SECONDS
+        page = client.list_page(workflow=workflow, status="running", limit=_LOOKED_AT, cursor=self._cursor)
+        self._cursor = page.cursor
+        found: set[Held] = set()
+        for row in page.rows:
+            if time.monotonic() > until:
+                break
+            try:
+                found |= _of(client.describe(row.instance), worker)
+            except InstanceNotFound:
+                continue
+        return found
 
     def follow(self, client: Client, takeover: Takeover) -> None:
         """Look who has taken over what, until all of it is with others or done."""
@@ -127,20 +145,13 @@ class Crew:
             mine = {held for held in takeover.left if held.instance == instance}
             still = _of(row, takeover.worker) & mine
             takeover.left -= mine - still
-            if not still and row.worker in names and row.worker != takeover.worker:
-                takeover.successors.add(names[row.worker])
+            wanted = {held.activity for held in mine}
+            holders = {pending.worker for pending in row.pending if pending.id in wanted}
+            holders |= {row.worker} if not still else set()
+            holders.discard(takeover.worker)
+            takeover.successors |= {names[holder] for holder in holders if holder in names}
         if not takeover.left:
             takeover.seconds = time.monotonic() - takeover.killed_at
-
-
-def _held(client: Client, workflow: str, worker: str) -> set[Held]:
-    found: set[Held] = set()
-    for row in client.list_page(workflow=workflow, status="running", limit=_LOOKED_AT).rows:
-        try:
-            found |= _of(client.describe(row.instance), worker)
-        except InstanceNotFound:
-            continue
-    return found
 
 
 def _of(row: Description, worker: str) -> set[Held]:
