@@ -38,6 +38,8 @@ R = TypeVar("R")
 
 SUBSCRIPTION = Subscription(workflow_queues=("q",), activity_queues=("q",))
 DAY = timedelta(days=1)
+PERMANENT = {"counters", "queues", "events", "received", "outbox", "activities:q", "workflows:q"}
+"""Keys of a partition that stay for ever."""
 _numbers = count(1)
 
 
@@ -54,7 +56,7 @@ class Scripted:
     def key(self, name: str, argument: str = "", partition: int = 0) -> str:
         return key(self.place.hub.name, partition, name, argument)
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """All keys of the hub, without what they have in common."""
         found = cast("list[bytes]", self.redis.keys(f"rqflow:{{{self.place.hub.name}.*"))
         return sorted(one.decode().split("}:", 1)[1] for one in found)
@@ -64,7 +66,11 @@ class Scripted:
         command = translate(call, self.place)
         if not isinstance(command, Command):
             return command
-        reply: Any = self.redis.eval(command.script.source, len(command.keys), *command.keys, *command.arguments)
+        script, arguments = command.script, [*command.keys, *command.arguments]
+        try:
+            reply: Any = self.redis.evalsha(script.sha, len(command.keys), *arguments)
+        except redis.exceptions.NoScriptError:
+            reply = self.redis.eval(script.source, len(command.keys), *arguments)
         return command.read(reply)
 
     def do(self, call: Call[R]) -> R:

@@ -167,7 +167,7 @@ def test_p2_a_full_server_refuses_a_call_as_a_whole(store: Scripted, full: Calla
     call = CALLS[name](Scene(store))
     before = {key: store.redis.dump(key) for key in store.redis.keys(store.key("meta").removesuffix("meta") + "*")}
     full()
-    with pytest.raises(redis.ResponseError, match="OOM|maxmemory"):
+    with pytest.raises(redis.ResponseError, match=r"OOM|maxmemory"):
         store.send(call)
     after = {key: store.redis.dump(key) for key in before}
     assert after == before
