@@ -68,7 +68,6 @@ class RunLoop(GuardedLoop):
         self._seed = seed
         self._places = 0
         self._ready: list[RunHandle | DurableTimer] = []
-        self._blank = Context()
 
     # ---- stepping ----------------------------------------------------------------------------------------------
 
