@@ -37,6 +37,7 @@ class TaskDesk:
         changed: Callable[[], None],
     ) -> None:
         self._standing = standing
+        self._changed = changed
         self._held: set[tuple[int, str]] = set()
         """Partition and token: a token is unique in its partition only."""
         unknown = UnknownNames()
@@ -90,8 +91,12 @@ class TaskDesk:
     def activity_room(self) -> int:
         return 0 if self._standing.draining else self.activities.slots.room
 
-    def reserve(self, room: int) -> None:
+    def promise(self, room: int) -> None:
         self.activities.slots.promise(room)
+
+    def keep(self, room: int) -> None:
+        if self.activities.slots.keep(room):
+            self._changed()
 
     def activities_fresh(self) -> bool:
         return self.activities.fresh

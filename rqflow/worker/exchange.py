@@ -169,13 +169,13 @@ class Exchange:
 
     async def _trade(self) -> None:
         batch = self._gather()
-        self._desk.reserve(batch.take.activity_room)
+        self._desk.promise(batch.take.activity_room)
         try:
             answers = await send_each(self._backend, batch.calls)
         except BackendError as error:
             answers = [error] * len(batch.calls)
         finally:
-            self._desk.reserve(-batch.take.activity_room)
+            self._desk.keep(batch.take.activity_room)
         refused = self._outgoing.settle(batch.items, answers[: len(batch.items)])
         if batch.epoch != self._standing.epoch:
             # Another worker by now: what came is the old one's, and goes to whoever takes over from it.

@@ -65,8 +65,12 @@ class Desk(Protocol):
         """Activities that may come now."""
         ...
 
-    def reserve(self, room: int) -> None:
-        """Promise activity room to a Take that is under way; a negative number ends the promise."""
+    def promise(self, room: int) -> None:
+        """Keep activity room for a Take that is under way."""
+        ...
+
+    def keep(self, room: int) -> None:
+        """The Take was answered: the promise ends."""
         ...
 
     def activities_fresh(self) -> bool:

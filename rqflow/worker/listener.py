@@ -12,7 +12,7 @@ from rqflow.errors import RqflowError
 from rqflow.worker.link import Link
 from rqflow.worker.standing import Standing
 
-LISTEN = timedelta(seconds=10)
+LISTEN = timedelta(seconds=5)
 """How long one blocked read lasts. What is due is not left to its end: the exchange's own timer is exact."""
 
 
@@ -20,7 +20,8 @@ class Listener:
     """Waits on a partition's streams, on a connection of its own. What it brings is leased, but not loaded.
 
     A read is not cut short when something else happens: it would have to be asked again what it may have read. It
-    ends by itself, and what it brought goes into the next Take.
+    ends by itself, and what it brought goes into the next Take. A *narrow* read leaves the activities' queues out,
+    because there is no room for them; should room come while it lasts, a wide one runs beside it.
     """
 
     def __init__(self, partition: int, backend: Backend, standing: Standing, link: Link, wake: Callable[[], None]):
@@ -33,21 +34,25 @@ class Listener:
         self._standing = standing
         self._link = link
         self._wake = wake
-        self._reading: asyncio.Task[None] | None = None
+        self._readings: dict[asyncio.Task[None], bool] = {}
+        """Reads under way, at most a narrow and a wide one."""
 
     def start(self, *, activities: bool) -> None:
-        """Read, unless a read is under way. Without room for activities their queues are left out."""
-        if self._reading is None:
-            self._reading = asyncio.get_running_loop().create_task(self._read(activities))
-            self._reading.add_done_callback(self._ended)
+        """Read, unless a read under way does it already."""
+        if not self._readings or (activities and True not in self._readings.values()):
+            reading = asyncio.get_running_loop().create_task(self._read(activities))
+            self._readings[reading] = activities
+            reading.add_done_callback(self._ended)
 
     async def stop(self) -> None:
-        """End the read; what it may have brought unseen is doubtful."""
-        reading, self._reading = self._reading, None
-        if reading is not None:
+        """End the reads; what they may have brought unseen is doubtful."""
+        readings = list(self._readings)
+        self._readings.clear()
+        for reading in readings:
             self.doubtful = True
             reading.cancel()
-            await asyncio.wait((reading,))
+        if readings:
+            await asyncio.wait(readings)
 
     def reset(self) -> None:
         """What was brought belongs to a lease that is lost."""
@@ -70,8 +75,6 @@ class Listener:
             self.entries += entries
 
     def _ended(self, reading: asyncio.Task[None]) -> None:
-        if self._reading is reading:
-            self._reading = None
-            if not reading.cancelled():
-                reading.result()
+        if self._readings.pop(reading, None) is not None and not reading.cancelled():
+            reading.result()
         self._wake()

@@ -77,7 +77,7 @@ class Questions:
         try:
             if history is not None and executor.length == 0:
                 events = [decode_stored(stored) for stored in (*history, *task.inbox)]
-                executor.advance(events, replayed=len(events))
+                executor.advance(events, replayed=len(history))
             payload = executor.query(task.name, task.payload)
             keep = history is None
             return payload

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rqflow.backend.calls.call import Call
-from rqflow.backend.calls.tasks import Register, Unregister
+from rqflow.backend.calls.tasks import Register, Renew, Unregister
 from rqflow.backend.protocol import Backend, unwrap
 from rqflow.errors import LeaseLost, RqflowError
 from rqflow.worker.link import Link
@@ -58,9 +58,16 @@ class Registration:
 
     async def leave(self) -> None:
         """Give back all that is held. Whether or not the store hears it, this returns soon."""
-        calls = [Unregister(partition=number, worker=self._standing.id) for number in self._partitions]
+        worker = self._standing.id
+        calls = [Unregister(partition=number, worker=worker) for number in self._partitions]
+        # Blocked reads were hung up a moment ago. The store must have seen that before it hands on what we had, or one
+        # of them is given it: so their sockets are closed first, and the store has gone round once.
+        around = [Renew(partition=number, worker=worker, lease=self._options.lease) for number in self._partitions]
         try:
             async with asyncio.timeout(LEAVE_WAIT):
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                await self._backend.send(around)
                 for answer in await self._backend.send(calls):
                     unwrap(answer)
         except (TimeoutError, RqflowError) as error:

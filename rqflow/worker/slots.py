@@ -19,6 +19,7 @@ class Slots:
         self._limits = {mode: limit for mode, limit in by_mode.items() if mode in known}
         self._used: Counter[Mode] = Counter()
         self._promised = 0
+        self._starved = False
 
     @property
     def used(self) -> int:
@@ -31,11 +32,19 @@ class Slots:
         room = self._total - self.used
         for mode, limit in self._limits.items():
             room = min(room, limit - self._used[mode])
+        if 0 < room <= self._promised:
+            self._starved = True
         return max(0, room - self._promised)
 
     def promise(self, room: int) -> None:
-        """A Take asks for so many; a negative number: it was answered."""
+        """A Take asks for so many."""
         self._promised += room
+
+    def keep(self, room: int) -> bool:
+        """The Take was answered. True: somebody found no room because of the promise, and should look again."""
+        self._promised -= room
+        starved, self._starved = self._starved, False
+        return starved
 
     def occupy(self, mode: Mode) -> None:
         """An attempt begins."""

@@ -122,6 +122,12 @@ class Ground:
     async def describe(self, instance: str) -> Description:
         return await self.backend.call(Describe(partition=self.at(instance), instance=instance))
 
+    async def grown(self, instance: str, length: int) -> None:
+        """Until its history has so many events."""
+        async with asyncio.timeout(30):
+            while (await self.describe(instance)).history_length < length:  # noqa: ASYNC110 (nobody is told of it)
+                await asyncio.sleep(0.01)
+
     async def events(self, instance: str) -> list[Event]:
         page = await self.backend.call(ReadHistory(partition=self.at(instance), instance=instance, limit=10_000))
         return [decode_stored(stored).event for stored in page.events]
