@@ -40,7 +40,7 @@ def refused(ran: Ran, code: int, *said: str) -> None:
     ids=lambda words: words[0],
 )  # fmt: skip
 def test_an_unknown_instance_is_not_found(shell: Shell, words: tuple[str, ...]) -> None:
-    """[A2] Exit code 3 from every door."""
+    """Exit code 3 from every door."""
     refused(shell(*words), 3, "no instance 'X'")
 
 
@@ -110,7 +110,7 @@ def test_an_id_that_is_no_text_is_refused(redis_url: str) -> None:
 
 
 def test_states_forbid(shell: Shell) -> None:
-    """[A2] Taken ids, ended instances, open ones: exit code 4."""
+    """Taken ids, ended instances, open ones: exit code 4."""
     shell("start", "w", "--id", "one", *PENDING).ok()
     refused(shell("start", "w", "--id", "one"), 4, "exists already", "on_conflict")
     refused(shell("purge", "one"), 4, "needs an instance that has ended")

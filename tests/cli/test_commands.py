@@ -125,7 +125,7 @@ def test_a_suspended_order_keeps_what_arrives(shop: Shell) -> None:
 
 
 def test_ended_orders_are_purged_and_open_ones_are_not(shop: Shell) -> None:
-    """[B8] Several ids: each is told, the first refusal gives the exit code."""
+    """Several ids: each is told, the first refusal gives the exit code."""
     open_one = started(shop, "purge-open")
     ended = started(shop, "purge-ended")
     shop("terminate", ended).ok()
@@ -138,7 +138,7 @@ def test_ended_orders_are_purged_and_open_ones_are_not(shop: Shell) -> None:
 
 
 def test_instances_are_listed_by_what_they_are(shop: Shell) -> None:
-    """[B11] Attributes, prefix, status, times; pages that go on where the last one ended."""
+    """Attributes, prefix, status, times; pages that go on where the last one ended."""
     for number in range(5):
         shop("start", "later", "--id", f"listed-{number}", "--delay", "1h", "--attribute", f"number:={number}").ok()
     every = shop("list", "--id-prefix", "listed-", "--json").ok().json
@@ -157,7 +157,7 @@ def test_instances_are_listed_by_what_they_are(shop: Shell) -> None:
 
 
 def test_the_same_start_twice_is_one_start(shop: Shell) -> None:
-    """[B4] With a request id; without one the id is taken; use_existing finds it."""
+    """With a request id; without one the id is taken; use_existing finds it."""
     one = shop("start", "later", "--id", "twice", "--delay", "1h", "--request-id", "r1", "--json").ok().json
     assert shop("start", "later", "--id", "twice", "--delay", "1h", "--request-id", "r1", "--json").ok().json == one
     assert shop("start", "later", "--id", "twice").code == 4

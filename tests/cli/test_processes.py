@@ -53,7 +53,7 @@ def gone(pid: int) -> bool:
 
 
 def test_the_whole_dev_session(tmp_path: Path) -> None:
-    """[F17] Two shells in one folder, word for word as the README has it."""
+    """Two shells in one folder, word for word as the README has it."""
     (tmp_path / "workers").symlink_to(ROOT / "workers")
     with running(tmp_path / "dev.log", *RQFLOW, "dev", "workers.orders", cwd=tmp_path) as dev:
         said = dev.await_saying("export RQFLOW_REDIS_URL=")
@@ -126,7 +126,7 @@ def test_nothing_is_left_behind_when_dev_is_killed(folder: Path) -> None:
 
 
 def test_a_worker_drains_at_the_first_signal(folder: Path, shell: Shell) -> None:
-    """[A2, F18] A running activity is finished, its result kept; nothing new is taken; exit code 0."""
+    """[F18] A running activity is finished, its result kept; nothing new is taken; exit code 0."""
     with running(folder / "worker.log", *RQFLOW, "worker", "greetings", cwd=folder, **shell.environment) as worker:
         until(lambda: shell("stats", "--json").json["workers"], 30, worker.said)
         shell("start", "nap", "seconds:=1", "--id", "short").ok()
@@ -175,7 +175,7 @@ def test_names_that_no_worker_knows_wait_and_are_seen(folder: Path, shell: Shell
 
 
 def test_honcho_runs_the_procfile(tmp_path: Path) -> None:
-    """[F1] Workflow and activity workers apart, against REDIS_URL."""
+    """Workflow and activity workers apart, against REDIS_URL."""
     honcho = Path(sys.executable).with_name("honcho")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with EmbeddedServer() as server:
