@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.hubs import HubInfo, Limits
 from rqflow.backend.calls.instances import Describe, Outcome, ReadOutcome
+from rqflow.backend.protocol import partition_of
 from rqflow.backend.redis.address import Endpoint, parse_address
 from rqflow.backend.redis.commands import Place
 from rqflow.backend.redis.delivery import ROUNDS, deliver
@@ -65,7 +67,9 @@ def test_slots_are_those_of_redis_cluster() -> None:
 
 def test_one_server_gets_one_pipeline() -> None:
     """Calls to several partitions of one server travel together, in their order."""
-    answers, rounds = sent([outcome(0), outcome(3), outcome(0)], lambda *_: FINE)
+    routes = Routes(parse_address("redis://a"))
+    sent([outcome()], lambda *_: FINE, routes)
+    answers, rounds = sent([outcome(0), outcome(3), outcome(0)], lambda *_: FINE, routes)
     assert answers == [Outcome(status="running", run="r", payload=b"")] * 3
     assert [len(pipelines[A]) for pipelines in rounds] == [3]
 
@@ -87,6 +91,8 @@ def test_a_call_that_cannot_be_sent_fails_alone() -> None:
 def test_missing_scripts_are_loaded_once_and_only_their_calls_sent_again() -> None:
     """After NOSCRIPT the source goes out once however many calls need it."""
     loaded: set[str] = set()
+    routes = Routes(parse_address("redis://a"))
+    sent([outcome()], lambda *_: FINE, routes)
 
     def server(_: Endpoint, command: RedisCommand) -> Any:
         if command[0] == "SCRIPT":
@@ -94,9 +100,39 @@ def test_missing_scripts_are_loaded_once_and_only_their_calls_sent_again() -> No
             return b"sha"
         return FINE if loaded else ServerError("NOSCRIPT No matching script.")
 
-    answers, rounds = sent([outcome(), outcome()], server)
+    answers, rounds = sent([outcome(), outcome()], server, routes)
     assert all(isinstance(answer, Outcome) for answer in answers)
     assert [command[0] for command in rounds[1][A]] == ["SCRIPT", "EVALSHA", "EVALSHA"]
+
+
+def test_p2_a_script_that_is_missing_alone_does_not_reverse_the_order_of_a_batch() -> None:
+    """A new server knows the script of the second call only, from someone else: the first is carried out first."""
+    calls = [start("x", 4), ReadOutcome(partition=partition_of("x", 4), instance="x")]
+    known: set[str] = set()
+    ran: list[str] = []
+
+    def server(_: Endpoint, command: RedisCommand) -> Any:
+        if command[0] == "SCRIPT":
+            known.add(hashlib.sha1(str(command[2]).encode()).hexdigest())
+            return b"sha"
+        if command[1] not in known:
+            return ServerError("NOSCRIPT No matching script.")
+        ran.append(str(command[1]))
+        return FINE
+
+    routes = Routes(parse_address("redis://a"))
+    sent([calls[1]], server, routes)
+    second = ran.pop()
+    assert (known, ran) == ({second}, [])
+    for _ in range(2):
+        sent(calls, server, routes)
+        assert ran.pop() == second
+        assert ran.pop() != second
+    routes.suspect()
+    known.discard(next(iter(known - {second})))
+    sent(calls, server, routes)
+    assert ran[-1] == second
+    assert len(ran) == 2
 
 
 def test_a_script_that_can_never_be_loaded_is_given_up() -> None:
@@ -191,7 +227,7 @@ def test_a_reply_that_cannot_be_read_harms_only_its_own_call() -> None:
     attributes = [[b"x", [b"0"] * 20, b"", b"", 0, [b"a", b"{not JSON"]], [], 0, []]
     replies = iter([[b"running"], [b"err", b"missing", b"x"], FINE, attributes])
     calls = [outcome(), outcome(), outcome(), Describe(partition=0, instance="x")]
-    answers, _ = sent(calls, lambda *_: next(replies))
+    answers, _ = sent(calls, lambda _, command: b"sha" if command[0] == "SCRIPT" else next(replies))
     assert isinstance(answers[3], BadValue)
     assert isinstance(answers[0], BackendError)
     assert "read_outcome.lua" in str(answers[0])

@@ -38,6 +38,8 @@ class _Parcel:
     """Its place among the answers."""
     detour: Endpoint | None = None
     """Where an ASK sent us, for one try."""
+    unloaded: bool = False
+    """The server does not have its script."""
 
 
 def deliver(calls: Sequence[Call[Any]], place: Place, routes: Routes) -> Delivery:
@@ -50,25 +52,26 @@ def deliver(calls: Sequence[Call[Any]], place: Place, routes: Routes) -> Deliver
             answers[index] = command
         else:
             parcels.append(_Parcel(command, slot_of(command.keys[0]), index))
-    missing: dict[Endpoint, dict[str, Script]] = {}
     for _ in range(ROUNDS):
         if not parcels:
             return answers
         batches = _by_server(parcels, routes)
+        loads = {endpoint: _to_load(batch, endpoint, routes) for endpoint, batch in batches.items()}
         replies = yield {
             endpoint: [
-                *(("SCRIPT", "LOAD", script.source) for script in missing.get(endpoint, {}).values()),
+                *(("SCRIPT", "LOAD", script.source) for script in loads[endpoint]),
                 *(piece for parcel in batch for piece in _pieces(parcel)),
             ]
             for endpoint, batch in batches.items()
         }
-        loads, missing, parcels = missing, {}, []
+        parcels = []
         for endpoint, batch in batches.items():
-            found = _last_replies(batch, replies[endpoint], len(loads.get(endpoint, ())))
+            found = _last_replies(batch, replies[endpoint], len(loads[endpoint]))
             for parcel, reply in zip(batch, found, strict=True):
                 if not isinstance(reply, ServerError):
+                    routes.ran(endpoint, parcel.command.script.sha)
                     answers[parcel.index] = _read(parcel.command, reply)
-                elif _again(parcel, reply, endpoint, routes, missing):
+                elif _again(parcel, reply, endpoint, routes):
                     parcels.append(parcel)
                 else:
                     answers[parcel.index] = refused(parcel.command.script, reply, endpoint, routes)
@@ -82,6 +85,20 @@ def _by_server(parcels: Sequence[_Parcel], routes: Routes) -> dict[Endpoint, lis
     for parcel in parcels:
         batches.setdefault(parcel.detour or routes.owner(parcel.slot), []).append(parcel)
     return batches
+
+
+def _to_load(batch: Sequence[_Parcel], endpoint: Endpoint, routes: Routes) -> Sequence[Script]:
+    """The scripts to send in front of a batch.
+
+    Calls are carried out in their order, so none of a batch may be the only one whose script is missing: it would be
+    sent again behind those that came after it. A call that is alone can wait for the server to say so.
+    """
+    needed = {
+        parcel.command.script.sha: parcel.command.script
+        for parcel in batch
+        if parcel.unloaded or (len(batch) > 1 and not routes.has_run(endpoint, parcel.command.script.sha))
+    }
+    return tuple(needed.values())
 
 
 def _pieces(parcel: _Parcel) -> tuple[RedisCommand, ...]:
@@ -100,20 +117,14 @@ def _last_replies(batch: Sequence[_Parcel], replies: Sequence[Any], loads: int) 
     return found
 
 
-def _again(
-    parcel: _Parcel,
-    error: ServerError,
-    asked: Endpoint,
-    routes: Routes,
-    missing: dict[Endpoint, dict[str, Script]],
-) -> bool:
+def _again(parcel: _Parcel, error: ServerError, asked: Endpoint, routes: Routes) -> bool:
     """Whether the command was not carried out and has another place or another chance."""
     detour, parcel.detour = parcel.detour, None
+    parcel.unloaded = error.word == "NOSCRIPT"
     match error.word:
         case "NOSCRIPT":
             # Redis was restarted or its scripts flushed, or this node is new to us.
-            script = parcel.command.script
-            missing.setdefault(asked, {})[script.sha] = script
+            routes.lost_scripts(asked)
             parcel.detour = detour
         case "MOVED":
             slot, endpoint = redirection(error, asked)

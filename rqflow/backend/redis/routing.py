@@ -42,6 +42,7 @@ class Routes:
         self._nodes: tuple[Endpoint, ...] = address.endpoints
         self._stale = bool(address.service) or self.cluster
         self._doubted: set[Endpoint] = set()
+        self._scripts: dict[Endpoint, set[str]] = {}
 
     @property
     def stale(self) -> bool:
@@ -68,8 +69,21 @@ class Routes:
         self._stale = True
 
     def suspect(self) -> None:
-        """A server did not answer: others may have taken its place."""
+        """A server did not answer: others may have taken its place, or it comes back without its scripts."""
         self._stale = bool(self.address.service) or self.cluster
+        self._scripts.clear()
+
+    def has_run(self, endpoint: Endpoint, sha: str) -> bool:
+        """Whether this server had this script, as far as we know."""
+        return sha in self._scripts.get(endpoint, ())
+
+    def ran(self, endpoint: Endpoint, sha: str) -> None:
+        """A server carried out this script."""
+        self._scripts.setdefault(endpoint, set()).add(sha)
+
+    def lost_scripts(self, endpoint: Endpoint) -> None:
+        """A server did not have a script that we thought it had: it may have none."""
+        self._scripts.pop(endpoint, None)
 
     def doubt(self, endpoint: Endpoint) -> None:
         """A server is no master any more: connect anew, its name may lead elsewhere by now."""
