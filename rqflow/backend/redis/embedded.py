@@ -6,19 +6,18 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
-from rqflow.backend.redis.address import parse_address
+from rqflow.backend.redis.address import Address, parse_address
 from rqflow.backend.redis.blocking import BlockingConnection
+from rqflow.backend.redis.guarding import GuardedProcess
 from rqflow.backend.redis.resp import ServerError
 from rqflow.backend.redis.sockets import Timeouts
 from rqflow.errors import BackendError, BackendUnavailable
@@ -74,8 +73,7 @@ class EmbeddedServer:
         self._port = port or 0
         self._folder: Path | None = None
         self._sockets: Path | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._process: GuardedProcess | None = None
 
     @property
     def url(self) -> str:
@@ -160,30 +158,18 @@ class EmbeddedServer:
         command = [self._program or find_server()]
         for name, value in settings.items():
             command += [f"--{name}", *(value.split() if name == "bind" else [value])]
-        quiet = subprocess.DEVNULL
-        # A session of its own: Ctrl-C in the terminal is for those who use it.
-        self._process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
-        # The guard reads from a pipe that ends with this process, however it ends, and then ends the server.
-        self._guard = subprocess.Popen(
-            ["/bin/sh", "-c", 'read -r _; kill "$1"', "rqflow-guard", str(self._process.pid)],
-            stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True,
-        )  # fmt: skip
+        self._process = GuardedProcess(command)
 
     def _await_answer(self) -> None:
         assert self._process is not None
         address = parse_address(self.url)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                raise BackendUnavailable(f"redis-server ended with {self._process.returncode}:{self._tail()}")
-            with suppress(BackendError):
-                connection = BlockingConnection(address, address.endpoints[0], _QUICK)
-                try:
-                    (reply,) = connection.request([("PING",)])
-                finally:
-                    connection.close()
-                if not isinstance(reply, ServerError):
-                    return
+            code = self._process.exit_code()
+            if code is not None:
+                raise BackendUnavailable(f"redis-server ended with {code}:{self._tail()}")
+            if _answers(address):
+                return
             time.sleep(0.01)
         raise BackendUnavailable(f"redis-server gave no answer within {START_SECONDS:g} seconds:{self._tail()}")
 
@@ -194,22 +180,9 @@ class EmbeddedServer:
             return " it wrote no log"
 
     def _end(self, how: signal.Signals) -> None:
-        guard, self._guard = self._guard, None
-        if guard is not None:
-            # First, so that it never ends another process that has the same number by then.
-            guard.kill()
-            guard.wait()
-            assert guard.stdin is not None
-            guard.stdin.close()
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(how)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            process.end(how, STOP_SECONDS)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -218,6 +191,19 @@ class EmbeddedServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _answers(address: Address) -> bool:
+    """Whether the server lets us in and is done with loading."""
+    try:
+        connection = BlockingConnection(address, address.endpoints[0], _QUICK)
+        try:
+            (reply,) = connection.request([("PING",)])
+        finally:
+            connection.close()
+    except BackendError:
+        return False
+    return not isinstance(reply, ServerError)
 
 
 def free_port() -> int:
