@@ -185,6 +185,9 @@ class OutcomeError(RqflowError):
     `failure` is the recorded failure (`rqflow.core.failure.Failure`), None where nothing was raised.
     """
 
+    recorded: Any = None
+    """Where this exception was itself rebuilt from a recorded failure, as a cause of another: that failure."""
+
     def __init__(self, message: str, failure: Any = None) -> None:
         super().__init__(message)
         self.failure = failure

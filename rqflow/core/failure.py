@@ -8,7 +8,18 @@ from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 from typing import Any, Final
 
-from rqflow.errors import LimitReached, NotFound, OutcomeError, PayloadTooLarge, RemoteError
+from rqflow.errors import (
+    ActivityFailed,
+    ActivityTimedOut,
+    ChildFailed,
+    LimitReached,
+    NotFound,
+    OutcomeError,
+    PayloadTooLarge,
+    RemoteError,
+    SideEffectFailed,
+    SignalFailed,
+)
 
 MAX_MESSAGE = 8_000
 """Characters of a message that are kept; the rest is cut with a note."""
@@ -79,25 +90,39 @@ _KINDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (NotFound, "not_found"),
 )
 
+_OUTCOMES: Final[dict[str, type[OutcomeError]]] = {
+    f"{cls.__module__}.{cls.__qualname__}": cls
+    for cls in (ActivityFailed, ActivityTimedOut, ChildFailed, SignalFailed, SideEffectFailed)
+}
+
 
 def failure_of(error: BaseException) -> Failure:
     """The exception as a value. Whatever it is and does, this returns."""
     return _failure_of(error, MAX_CAUSES)
 
 
-def exception_of(failure: Failure) -> RemoteError:
-    """A readable stand-in for the exception that `failure` tells of, with its chain of causes."""
-    cause = None if failure.cause is None else exception_of(failure.cause)
-    error = RemoteError(f"{failure.type}: {failure.message}" if failure.message else failure.type, failure)
-    error.__cause__ = cause
+def exception_of(failure: Failure) -> OutcomeError:
+    """A readable stand-in for the exception that `failure` tells of, with its chain of causes.
+
+    An activity's or a child's failure is one again; what user code raised is a RemoteError.
+    """
+    cls = _OUTCOMES.get(failure.type)
+    if cls is None:
+        error: OutcomeError = RemoteError(
+            f"{failure.type}: {failure.message}" if failure.message else failure.type, failure
+        )
+    else:
+        error = cls(failure.message, failure.cause)
+    error.recorded = failure
+    error.__cause__ = None if failure.cause is None else exception_of(failure.cause)
     if failure.traceback:
         error.add_note(f"Traceback where it was raised:\n{failure.traceback}")
     return error
 
 
 def _failure_of(error: BaseException, links: int) -> Failure:
-    if isinstance(error, RemoteError) and isinstance(error.failure, Failure):
-        return error.failure
+    if isinstance(error, OutcomeError) and isinstance(error.recorded, Failure):
+        return error.recorded
     return Failure(
         type=_qualified(type(error)),
         message=_message(error),

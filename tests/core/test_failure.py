@@ -19,11 +19,12 @@ from rqflow.core.failure import (
     exception_of,
     failure_of,
 )
-from rqflow.core.outcomes import activity_error, query_error, update_error, workflow_error
+from rqflow.core.outcomes import activity_error, child_error, query_error, update_error, workflow_error
 from rqflow.core.wire import decode_failure, encode_failure
 from rqflow.errors import (
     ActivityFailed,
     ActivityTimedOut,
+    ChildFailed,
     InstanceNotFound,
     LimitReached,
     OutcomeError,
@@ -225,6 +226,19 @@ def test_a_failure_comes_back_as_readable_exceptions_and_as_itself(failure: Fail
     shown = "".join(traceback.format_exception(error))
     assert failure.type in shown
     assert (error.__cause__ is None) == (failure.cause is None)
+
+
+def test_an_activitys_failure_is_one_again_in_the_chain_of_a_caller() -> None:
+    """Who awaits the result of a workflow finds ActivityFailed below WorkflowFailed, and below it what was raised."""
+    inner = Failure(type="shop.Declined", message="no")
+    child = failure_of(child_error("ship", "ship-1", failure_of(activity_error("charge", inner))))
+    error = workflow_error("order-1", "failed", child)
+    assert isinstance(error.__cause__, ChildFailed)
+    activity = error.__cause__.__cause__
+    assert isinstance(activity, ActivityFailed)
+    assert activity.failure == inner
+    assert isinstance(activity.__cause__, RemoteError)
+    assert failure_of(error.__cause__) == child
 
 
 @pytest.mark.parametrize(
