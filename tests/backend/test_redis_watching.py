@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from rqflow.backend.calls.instances import Terminate
 from rqflow.backend.opening import open_backend, open_sync_backend
 from rqflow.backend.protocol import Backend, SyncBackend, partition_of
 from rqflow.backend.redis import watching, watching_threads
+from rqflow.backend.redis.blocking import BlockingConnection
 from rqflow.backend.redis.channels import Channels
 from rqflow.backend.redis.embedded import EmbeddedServer
 from rqflow.backend.redis.keys import key
@@ -218,6 +219,41 @@ async def test_a_closed_backend_watches_no_more(redis_url: str) -> None:
         assert not thread_watch.wait(0.05)
     with pytest.raises(BackendUnavailable, match="closed"), blocked.watch("x"):
         pass
+    assert "rqflow-watch" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_closing_while_the_thread_connects_ends_it(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is made after the close is hung up, and nobody waits for its confirmation."""
+    inside, go = threading.Event(), threading.Event()
+
+    class Slow(BlockingConnection):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            inside.set()
+            go.wait(LONG)
+
+    def watch() -> None:
+        with blocked.watch("x"):
+            pass
+
+    def is_closed() -> bool:
+        try:
+            watch()
+        except BackendUnavailable:
+            return True
+        return False
+
+    blocked = open_sync_backend(redis_url)
+    monkeypatch.setattr(watching_threads, "BlockingConnection", Slow)
+    with ThreadPoolExecutor(2) as threads:
+        watcher = threads.submit(watch)
+        assert inside.wait(LONG)
+        closer = threads.submit(blocked.close)
+        await until(is_closed)
+        go.set()
+        closer.result()
+        with suppress(BackendUnavailable):
+            watcher.result()
     assert "rqflow-watch" not in {thread.name for thread in threading.enumerate()}
 
 
