@@ -78,6 +78,11 @@ class Crew:
             child.stop(5.0)
             child.kill()
 
+    @property
+    def survivors(self) -> list[str]:
+        """The names of those that were not killed."""
+        return [name for name in self._children if name not in self.killed]
+
     def await_all(self, client: Client) -> None:
         """Until each has told the store that it is there. Raises BackendUnavailable with the log of one that is not."""
         until = time.monotonic() + _START_SECONDS
