@@ -10,8 +10,8 @@ A script is `lua/<name>.lua`. Its header is a contract:
     -- @include inbox
 
 Types: string, int, list, rows(…). KEYS is always the one key `meta` of the partition. A part is
-`lua/parts/<name>.lua`; it fills a table of its own name (`function inbox.push(…)`), and may include others:
-all tables are declared before all bodies, so parts may call each other both ways.
+`lua/parts/<name>.lua`; it fills a table of its own name (`function inbox.push(…)`), and may include others, both
+ways. linking.py says which functions a script gets, and what `@later` means.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
 from rqflow.backend.redis.keys import lua_prologue, write_out
+from rqflow.backend.redis.linking import Part, includes, link, take_apart
 
 Argument: TypeAlias = bytes | str | int
 
 _PARAMETER: Final = re.compile(r"^-- (?:ARGV )?\s+(\w+)\s+(string|int|list|rows\(([\w,]+)\))(?:\s|$)")
-_INCLUDE: Final = re.compile(r"^-- @include (\w+)\s*$", re.MULTILINE)
 LUA: Final = files("rqflow.backend.redis") / "lua"
 
 
@@ -85,33 +86,29 @@ def load(name: str) -> Script:
     """The script of this name, with its parts and its prologue."""
     body = (LUA / f"{name}.lua").read_text(encoding="utf-8")
     parameters = tuple(_parameters(body))
-    parts = _parts(body)
-    bodies = "".join(parts.values())
-    tables = f"local {', '.join(parts)} = {', '.join('{}' for _ in parts)}\n" if parts else ""
-    source = lua_prologue() + tables + write_out(bodies + _prologue(parameters) + body)
+    source = lua_prologue() + write_out(link(body, _parts(body)) + _prologue(parameters) + body)
     sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
     return Script(name=name, source=source, sha=sha, parameters=parameters)
 
 
 def _parameters(body: str) -> Iterable[Parameter]:
-    for line in body.splitlines():
-        if not line.startswith("--"):
-            return
+    for line in takewhile(lambda line: line.startswith("--"), body.splitlines()):
         found = _PARAMETER.match(line)
         if found:
             name, type, fields = found.groups()
             yield Parameter(name, "rows", tuple(fields.split(","))) if fields else Parameter(name, type)
 
 
-def _parts(body: str) -> dict[str, str]:
-    """The parts that `body` includes, and those that they include, each once."""
-    found: dict[str, str] = {}
-    wanted = _INCLUDE.findall(body)
+def _parts(body: str) -> dict[str, Part]:
+    """The parts that `body` includes, and those that they include."""
+    found: dict[str, Part] = {}
+    wanted = includes(body)
     while wanted:
         name = wanted.pop(0)
         if name not in found:
-            found[name] = (LUA / "parts" / f"{name}.lua").read_text(encoding="utf-8")
-            wanted += _INCLUDE.findall(found[name])
+            source = (LUA / "parts" / f"{name}.lua").read_text(encoding="utf-8")
+            found[name] = take_apart(name, source)
+            wanted += includes(source)
     return found
 
 

@@ -14,6 +14,7 @@ from rqflow.backend.calls import hubs, instances, tasks
 from rqflow.backend.calls.call import Call
 from rqflow.backend.redis import scripts
 from rqflow.backend.redis.keys import TEMPLATES, key, suffix, write_out
+from rqflow.backend.redis.linking import includes, link, take_apart
 from rqflow.backend.redis.rows import EVENT, INSTANCE, WORKER
 from rqflow.backend.redis.scripts import load
 from rqflow.backend.redis.translate import TRANSLATORS
@@ -62,6 +63,32 @@ def test_each_part_that_a_script_speaks_to_is_there(name: str) -> None:
         if part in PARTS:
             assert part in tables, f"{part}.{function} is used, {part} is not included"
             assert re.search(rf"function {part}\.{function}\(", source), f"{part}.{function} is not defined"
+
+
+def test_every_function_of_a_part_is_used_by_some_script() -> None:
+    """And a script has no other functions than those that it can reach."""
+    sources = {name: load(name).source for name in SCRIPTS}
+    for part in PARTS:
+        for function in take_apart(part, (LUA / "parts" / f"{part}.lua").read_text()).functions:
+            assert any(f"function {part}.{function}(" in source for source in sources.values()), f"{part}.{function}"
+    assert "function tasks.add(" not in sources["renew"]
+
+
+def test_rare_functions_are_made_when_something_in_their_part_is_asked_for(store: Scripted) -> None:
+    """Those of included parts at once; a part is whole when its functions share locals."""
+    parts = {
+        "soon": take_apart(
+            "soon", "-- a caption\nfunction soon.one() return rare.two() end\nfunction soon.not_used()\nend\n"
+        ),
+        "rare": take_apart("rare", "local kept = 41\nfunction rare.two()\n  return kept + other.three()\nend\n"),
+        "other": take_apart("other", "other.begun = 1\nfunction other.three() return other.begun end\n"),
+    }
+    linked = link("-- @include soon\n-- @later other\nreturn soon.one()", parts)
+    assert "not_used" not in linked
+    assert linked.index("function soon.one") < linked.index("local function later") < linked.index("function rare.two")
+    assert store.redis.eval(f"{linked}\nreturn soon.one()", 0) == 42
+    assert includes("-- @include soon\n-- @later other\n") == ["soon", "other"]
+    assert link("return 1", parts) == ""
 
 
 def test_no_key_is_named_outside_of_its_file() -> None:

@@ -25,20 +25,27 @@
 --       carried            list     encoded events that the next run gets first
 --       limits             rows(outstanding,attributes,events,bytes)
 -- Returns {1 if closed, 1 if the next task is queued, messages left}, or lease, limit.
--- @include continuing
--- @include ends
--- @include lifecycle
--- @include attribute_changes
--- @include messages
+-- @include activities
+-- @include clock
+-- @include due
 -- @include orders
 -- @include rows
 -- @include tasks
 -- @include turns
+-- @later attribute_changes
+-- @later continuing
+-- @later ends
+-- @later letters
+-- @later lifecycle
+-- @later messages
 
-local row = rows.live(instance)
+local row = rows.light(instance)
 local turn = row.run == run and row.task == token and turns.gather(instance, row, consumed, records)
 if not turn or tonumber(row.length) ~= expected_length then return { 'err', 'lease', token } end
-local merged, refused = attribute_changes.merge(instance, attributes, removed, limits[1])
+local relabeled = #attributes + #removed > 0
+if close ~= '' or relabeled then rows.complete(instance, row) end
+local merged, refused
+if relabeled then merged, refused = attribute_changes.merge(instance, attributes, removed, limits[1]) end
 refused = refused or orders.room(run, limits[1], #activities + #timers + #children + #sends - #cancel_activities
   - #cancel_timers) or (close == '' and turns.room(row, turn, limits[1]))
 if refused then return refused end
@@ -48,8 +55,8 @@ turns.write(instance, row, turn)
 orders.activities(instance, row, activities)
 orders.timers(instance, row, timers)
 orders.cancel(instance, row, cancel_activities, cancel_timers)
-orders.letters(instance, row, children, sends)
-attribute_changes.write(instance, row, merged)
+if #children + #sends > 0 then letters.send_all(instance, row, children, sends) end
+if merged then attribute_changes.write(instance, row, merged) end
 for _, event in ipairs(emitted) do lifecycle.event('emitted', instance, row, event.name, event.payload) end
 for _, answered in ipairs(answers) do redis.call('HSET', key.answers(run), answered.update, answered.answer) end
 
@@ -61,5 +68,6 @@ elseif close ~= '' then
 end
 tasks.renew(instance, row)
 if close == '' and (#custom > 0 or #answers > 0) then lifecycle.notify(instance) end
+if close == '' and #children + #sends == 0 then return { 0, row.task ~= '' and 1 or 0, 0 } end
 messages.flush()
 return { rows.closed(row) and 1 or 0, turns.queued(instance, row), messages.left }

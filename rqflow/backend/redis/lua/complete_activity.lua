@@ -6,11 +6,14 @@
 --       event     string  encoded ActivityCompleted or ActivityFailed
 -- Returns 1, or lease.
 -- @include activities
+-- @include clock
 -- @include inbox
+-- @include rows
+-- @include tasks
 
 local record = activities.held(run, id, token)
 if not record then return { 'err', 'lease', token } end
-local row = rows.read(instance, 'run', 'status', 'task', 'sticky', 'queue')
+local row = rows.light(instance)
 inbox.push(instance, row, 'r', event)
 activities.forget(instance, run, id, record)
 return 1

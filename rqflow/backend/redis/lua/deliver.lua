@@ -5,10 +5,12 @@
 --       cancel       int     1 for CancelRequested
 --       inbox_limit  int
 -- Returns 1, or missing, closed, limit.
+-- @include clock
 -- @include inbox
 -- @include rows
+-- @include tasks
 
-local row = rows.live(instance)
+local row = rows.light(instance)
 if not row.status then return { 'err', 'missing', instance } end
 if inbox.repeated(instance, request) then return 1 end
 if rows.closed(row) then return { 'err', 'closed', instance, row.status } end

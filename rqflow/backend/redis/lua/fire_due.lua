@@ -3,8 +3,11 @@
 -- Returns how many were handled.
 -- @include clock
 -- @include firing
--- @include lifecycle
--- @include messages
+-- @include inbox
+-- @include rows
+-- @include tasks
+-- @later lifecycle
+-- @later messages
 
 local members = redis.call('ZRANGEBYSCORE', key.due(), '-inf', clock.now, 'LIMIT', 0, limit)
 if #members == 0 then return 0 end

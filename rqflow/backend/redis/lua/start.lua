@@ -18,24 +18,30 @@
 --       signal_request  string
 --       inbox_limit     int
 -- Returns {run that is current, 1 if created (now or by the same request) else 0}, or exists, limit.
--- @include ends
--- @include inbox
--- @include messages
+-- @include clock
+-- @include indexes
+-- @include lifecycle
 -- @include rows
 -- @include starts
--- @include streams
+-- @include tasks
+-- @later due
+-- @later ends
+-- @later inbox
+-- @later messages
+-- @later streams
 
-local row = rows.live(instance)
+local row = rows.light(instance)
 local open = row.status and not rows.closed(row)
+if row.status then rows.complete(instance, row) end
 
 local function deliver_signal(target)
-  if signal ~= '' and not inbox.repeated(instance, signal_request) then
+  if not inbox.repeated(instance, signal_request) then
     inbox.deliver(instance, target, signal, signal_request, false)
   end
 end
 
 if row.status and (row.first == run or inbox.repeated(instance, 'start ' .. run)) then
-  if open then deliver_signal(row) end
+  if open and signal ~= '' then deliver_signal(row) end
   return { row.run, 1 }
 end
 if row.status and inbox.repeated(instance, 'used ' .. run) then return { row.run, 0 } end
@@ -43,7 +49,7 @@ if open and on_conflict == 'use_existing' then
   local full = signal ~= '' and inbox.full(instance, inbox_limit)
   if full then return full end
   inbox.remember(instance, 'used ' .. run)
-  deliver_signal(row)
+  if signal ~= '' then deliver_signal(row) end
   return { row.run, 0 }
 end
 local failed_only = on_reuse == 'allow_failed' and row.status == 'completed'
@@ -62,7 +68,7 @@ if open then ends.terminate(instance, row, 'replaced by another start', false) e
 if row.status then starts.replace(instance, row) end
 local soonest = s.start_ms and due.next()
 starts.create(s)
-deliver_signal(s)
+if signal ~= '' then deliver_signal(s) end
 if s.start_ms and (not soonest or soonest > s.start_ms) then streams.wake(key.workflows(queue)) end
-messages.flush()
+if open then messages.flush() end
 return { run, 1 }

@@ -7,10 +7,14 @@
 --       entries          rows(stream,entry)  leased by a blocked read, to be loaded
 --       again            int                 1: what the worker has on lease, too
 -- Returns {now, when the next is due or -1, messages in the outbox, tasks (see loading), tokens not wanted}, or lease.
+-- @include activities
 -- @include clock
 -- @include due
 -- @include loading
+-- @include pages
+-- @include rows
 -- @include streams
+-- @include tasks
 
 -- A worker that was declared dead must not lease what nobody would take back from it.
 local ends = tonumber(redis.call('ZSCORE', key.workers(), worker) or 0)

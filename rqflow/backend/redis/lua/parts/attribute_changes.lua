@@ -1,9 +1,8 @@
 -- @include indexes
 -- attribute_changes: the indexed values of an instance, changed by its code.
 
--- All attributes after these changes, or nil where there are none; and a refusal if they are too many.
+-- All attributes before and after these changes; and a refusal if they are too many.
 function attribute_changes.merge(instance, changes, removed, limits)
-  if #changes == 0 and #removed == 0 then return nil end
   local old = indexes.unpack(redis.call('HGET', key.instance(instance), 'attributes'))
   local merged, count = {}, 0
   for name, value in pairs(old) do merged[name] = value end
@@ -17,7 +16,6 @@ function attribute_changes.merge(instance, changes, removed, limits)
 end
 
 function attribute_changes.write(instance, row, merged)
-  if not merged then return end
   for name in pairs(merged.old) do
     if merged.new[name] == nil then indexes.attribute(instance, row, name, merged.old[name], nil) end
   end

@@ -18,7 +18,7 @@ function firing.fire(member)
 end
 
 function firing.current(instance, run)
-  local row = rows.live(instance)
+  local row = rows.light(instance)
   return row.run == run and not rows.closed(row) and row or nil
 end
 
@@ -31,7 +31,7 @@ end
 
 function kinds.start(instance, run)
   local row = firing.current(instance, run)
-  if row and row.status == 'pending' then starts.begin(instance, row) end
+  if row and row.status == 'pending' then starts.begin(instance, rows.complete(instance, row)) end
 end
 
 function kinds.wait(instance, run)
@@ -44,7 +44,7 @@ end
 function kinds.deadline(instance, run)
   local row = firing.current(instance, run)
   if row then
-    ends.close(instance, row, { status = 'timed_out', body = news.timed_out(),
+    ends.close(instance, rows.complete(instance, row), { status = 'timed_out', body = news.timed_out(),
       result = news.failure('WorkflowTimedOut', 'the run passed its deadline', 'timeout') })
   end
 end

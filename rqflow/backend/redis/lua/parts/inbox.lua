@@ -34,7 +34,7 @@ function inbox.deliver(instance, row, event, request, cancel)
   if cancel then
     redis.call('HSET', key.instance(instance), 'cancel_requested', 1)
     -- One that still waits for its time begins at once, so that its code can end in good order.
-    if row.status == 'pending' then return starts.begin(instance, row) end
+    if row.status == 'pending' then return starts.begin(instance, rows.complete(instance, row)) end
   end
   tasks.wake(instance, row)
 end

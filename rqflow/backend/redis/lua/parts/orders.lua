@@ -1,8 +1,6 @@
 -- @include activities
 -- @include clock
 -- @include due
--- @include family
--- @include messages
 -- @include notices
 -- orders: carrying out the commands of a turn.
 
@@ -45,27 +43,5 @@ function orders.cancel(instance, row, activity_ids, timer_ids)
   for _, id in ipairs(timer_ids) do
     due.remove('timer', id, row.run, instance)
     redis.call('HDEL', key.outstanding(row.run), 't:' .. id)
-  end
-end
-
--- A signal or a cancel request to another instance. Its number in this run makes it arrive once.
-function orders.send(instance, row, send)
-  redis.call('HSET', key.outstanding(row.run), 's:' .. send.id, send.instance)
-  messages.send(send.to, { kind = 'signal', instance = send.instance, event = send.event, cancel = send.cancel == '1',
-    request = row.run .. ':' .. send.id, sender = instance, run = row.run, id = send.id, from = partition })
-end
-
--- What a turn tells others, in the order in which its code did; both lists are in that order.
-function orders.letters(instance, row, children, sends)
-  local next_child, next_send = 1, 1
-  for _ = 1, #children + #sends do
-    local child, send = children[next_child], sends[next_send]
-    if child and (not send or tonumber(child.id) < tonumber(send.id)) then
-      family.begin(instance, row, child)
-      next_child = next_child + 1
-    else
-      orders.send(instance, row, send)
-      next_send = next_send + 1
-    end
   end
 end
