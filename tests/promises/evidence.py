@@ -1,0 +1,169 @@
+"""Evidence: what must be true of every run and every hub, read from the store itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, cast, get_args
+
+import redis
+
+from rqflow.backend.calls.instances import Describe, ReadHistory
+from rqflow.backend.protocol import Backend, partition_of
+from rqflow.backend.redis.keys import key, prefix
+from rqflow.core.events import (
+    ActivityCompleted,
+    ActivityFailed,
+    ActivityScheduled,
+    ChildCompleted,
+    ChildFailed,
+    End,
+    Event,
+    Record,
+    TimerFired,
+    WorkflowStarted,
+)
+from rqflow.core.states import CLOSED
+from rqflow.core.wire import decode_stored
+from tests.promises.verbs import Effect
+
+PERMANENT = frozenset({"meta", "counters", "queues", "received", "events"})
+"""What a hub keeps for ever, in each partition."""
+SILENT = "echo"
+"""The activity without an effect."""
+_ANSWERS = (ActivityCompleted, ActivityFailed, TimerFired, ChildCompleted, ChildFailed)
+
+
+async def history_of(backend: Backend, instance: str, run: str = "") -> list[Event]:
+    """The events of a run, checked by themselves."""
+    at, events, times = partition_of(instance, backend.hub.partitions), list[Event](), list[int]()
+    while True:
+        page = await backend.call(ReadHistory(partition=at, instance=instance, run=run, after=len(events)))
+        stamped = [decode_stored(stored) for stored in page.events]
+        events += [each.event for each in stamped]
+        times += [each.at_ms for each in stamped]
+        if len(events) >= page.length:
+            break
+    assert times == sorted(times), "time went back in a history"
+    check_history(events)
+    return events
+
+
+def check_history(events: Sequence[Event]) -> None:
+    """[P2, P5] One beginning, at most one end, no gap, no duplicate, each command answered at most once."""
+    assert isinstance(events[0], WorkflowStarted), events[0]
+    assert sum(isinstance(event, WorkflowStarted) for event in events) == 1
+    ends = [place for place, event in enumerate(events) if isinstance(event, get_args(End))]
+    assert ends in ([], [len(events) - 1]), f"ends at {ends} of {len(events)} events"
+    records = [cast(Any, event).id for event in events if isinstance(event, get_args(Record))]
+    assert records == sorted(set(records)), f"commands out of order or twice: {records}"
+    answered = Counter(cast(Any, event).id for event in events if isinstance(event, _ANSWERS))
+    assert not answered or max(answered.values()) == 1, f"answered more than once: {answered}"
+    assert set(answered) <= set(records), f"answered without having been asked: {set(answered) - set(records)}"
+
+
+async def check_ended(backend: Backend, instance: str, status: str = "completed") -> list[Event]:
+    """[P1, P2, P5] An instance that has come to its end: nothing of what it waited for is missing. Its last run."""
+    at = partition_of(instance, backend.hub.partitions)
+    row = await backend.call(Describe(partition=at, instance=instance))
+    assert row.status == status, (instance, row.status, row.reason)
+    events = await history_of(backend, instance)
+    assert isinstance(events[-1], get_args(End))
+    assert row.history_length == len(events), "the row and the history differ"
+    if status == "completed":
+        asked = Counter(event.id for event in events if isinstance(event, ActivityScheduled))
+        done = Counter(event.id for event in events if isinstance(event, ActivityCompleted))
+        assert asked == done, "each activity of these workflows has one result"
+    return events
+
+
+def check_effects(effects: Iterable[Effect], events: Sequence[Event]) -> None:
+    """[P5] Each activity of a run had its effect at least once, and always under one key that is its own."""
+    started = cast(WorkflowStarted, events[0])
+    keys = {effect.key for effect in effects if effect.key.startswith(started.run + ":")}
+    asked = [event for event in events if isinstance(event, ActivityScheduled) and event.name != SILENT]
+    assert keys == {f"{started.run}:{event.id}" for event in asked}
+
+
+# ---- a hub as it lies in Redis ------------------------------------------------------------------------------------
+
+
+class Store:
+    """A hub's keys, read raw."""
+
+    def __init__(self, url: str, hub: str, partitions: int) -> None:
+        self.redis = redis.Redis.from_url(url)
+        self._hub = hub
+        self._partitions = range(partitions)
+
+    def close(self) -> None:
+        self.redis.close()
+
+    def key(self, partition: int, name: str, argument: str = "") -> str:
+        return key(self._hub, partition, name, argument)
+
+    def at(self, instance: str) -> int:
+        return partition_of(instance, len(self._partitions))
+
+    def keys(self) -> list[tuple[int, str]]:
+        """Partition, and key without its prefix."""
+        found = list[tuple[int, str]]()
+        for partition in self._partitions:
+            start = prefix(self._hub, partition)
+            names = self.redis.scan_iter(match=start + "*", count=1_000)
+            found += [(partition, name.decode().removeprefix(start)) for name in names]
+        return sorted(found)
+
+    def dump(self) -> dict[tuple[int, str], bytes]:
+        """Every key with its content: two that are equal mean that nothing has changed."""
+        found = {}
+        for partition, name in self.keys():
+            found[partition, name] = cast(bytes, self.redis.dump(prefix(self._hub, partition) + name))
+        return found
+
+    def entries(self, partition: int) -> list[tuple[str, str, dict[bytes, bytes]]]:
+        """Stream (without prefix), entry id and fields of every entry of every task stream."""
+        found = []
+        for at, name in self.keys():
+            if at == partition and name.startswith(("workflows:", "activities:", "worker:")):
+                for entry, fields in cast(Any, self.redis.xrange(prefix(self._hub, partition) + name)):
+                    found.append((name, entry.decode(), fields))
+        return found
+
+    def check_tasks(self) -> None:
+        """[P6] An instance that may run and has news has exactly one task; no other has any."""
+        for partition in self._partitions:
+            tasks = Counter[str]()
+            for stream, entry, fields in self.entries(partition):
+                if fields.get(b"kind") == b"task":
+                    instance = fields[b"instance"].decode()
+                    token = self.redis.hget(self.key(partition, "instance", instance), "task")
+                    assert token == f"{entry}@{stream}".encode(), f"a task of {instance} that its row does not know"
+                    tasks[instance] += 1
+            for instance in map(bytes.decode, cast(Any, self.redis.zrange(self.key(partition, "ids"), 0, -1))):
+                self._check_task(partition, instance, tasks[instance])
+
+    def _check_task(self, partition: int, instance: str, tasks: int) -> None:
+        row = cast(Any, self.redis.hgetall(self.key(partition, "instance", instance)))
+        news = self.redis.exists(self.key(partition, "inbox", instance))
+        status, task = row[b"status"].decode(), row.get(b"task", b"")
+        if task == b"waiting":
+            waits = f"wait 0 {row[b'run'].decode()} {instance}"
+            assert self.redis.zscore(self.key(partition, "due"), waits) is not None, f"{instance} waits for nothing"
+        elif status == "running" and news:
+            assert tasks == 1, f"{instance} has news and {tasks} tasks"
+        elif status in CLOSED or not task:
+            assert tasks == 0, f"{instance} ({status}) has {tasks} tasks"
+
+    def check_idle(self) -> None:
+        """[P10] Nobody is left, and nothing is left to do."""
+        for partition in self._partitions:
+            assert self.entries(partition) == []
+            assert self.redis.zcard(self.key(partition, "workers")) == 0
+            assert self.redis.zcard(self.key(partition, "due")) == 0
+            assert self.redis.xlen(self.key(partition, "outbox")) == 0
+            for at, name in self.keys():
+                if at == partition and name.startswith(("workflows:", "activities:")):
+                    stream = prefix(self._hub, partition) + name
+                    for group in cast(Any, self.redis.xinfo_groups(stream)):
+                        assert (group["consumers"], group["pending"]) == (0, 0), (name, group)

@@ -1,0 +1,107 @@
+"""Processes: real worker processes that are killed, frozen, thawed and asked to leave."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from rqflow.worker.options import WorkerOptions
+from rqflow.worker.run import run_worker
+
+ROOT = Path(__file__).parents[2]
+VERBS = "tests.promises.verbs"
+
+
+class WorkerProcess:
+    """A worker in a process of its own."""
+
+    def __init__(self, url: str, hub: str, log: Path, *, processes: int = 1, **options: Any) -> None:
+        """`options` are those of WorkerOptions; durations in seconds."""
+        words = json.dumps({"url": url, "hub": hub, "processes": processes, "options": options})
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.promises.processes", words],
+                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def said(self) -> str:
+        """What it has logged."""
+        return self.log.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """At whatever instruction it is."""
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def ask_to_leave(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+
+    def end(self, seconds: float = 30) -> int:
+        """Its exit code, once it has ended."""
+        return self._process.wait(seconds)
+
+    def remove(self) -> None:
+        """Whatever state it is in."""
+        if self._process.poll() is None:
+            self.thaw()
+            self.kill()
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a process is told on its command line."""
+
+    url: str
+    hub: str
+    processes: int
+    options: dict[str, Any]
+
+    def worker_options(self) -> WorkerOptions:
+        spans = ("lease", "sweep", "drain_timeout", "deadlock_after")
+        read: dict[str, Any] = dict(self.options)
+        read |= {name: timedelta(seconds=read[name]) for name in spans if name in read}
+        read |= {"queues": tuple(read["queues"])} if "queues" in read else {}
+        return WorkerOptions(**read)
+
+
+def log_all() -> None:
+    """On standard error."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+
+
+def main() -> int:
+    """Be such a process."""
+    words = Words(**json.loads(sys.argv[1]))
+    return run_worker(
+        url=words.url,
+        hub=words.hub,
+        modules=[VERBS],
+        options=words.worker_options(),
+        processes=words.processes,
+        prepare=log_all,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
