@@ -40,6 +40,11 @@ class Standing:
         self.epoch += 1
         self.registered.clear()
 
+    def leave(self) -> None:
+        """Nothing more is sent. Who waits for a lease is let go: without a store there may never be one."""
+        self.left = True
+        self.registered.set()
+
     def lose(self, reason: str, epoch: int) -> None:
         """The lease has ended; heard once for each epoch, from whoever noticed first."""
         if epoch == self.epoch and self.registered.is_set() and not self.left:

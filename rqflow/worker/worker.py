@@ -91,12 +91,12 @@ class Worker:
                     group.create_task(each) for each in (self.desk.turner.run(), self._relay.run(), self._come_back())
                 ]
                 await self._until_done()
-                self.standing.left = True
+                self.standing.leave()
                 self._wake()
                 for task in beside:
                     task.cancel()
         finally:
-            self.standing.left = True
+            self.standing.leave()
             keeper.stop()
             await self.desk.activities.close()
             self.desk.cache.clear()
