@@ -24,11 +24,15 @@ class Relay:
     A message is dropped from the outbox only when its receiver has it, so a relay that dies in between costs a repeat.
     """
 
-    def __init__(self, backend: Backend, link: Link, received: Callable[[int], None]) -> None:
+    def __init__(
+        self, backend: Backend, link: Link, received: Callable[[int], None], rested: Callable[[], None]
+    ) -> None:
         self._backend = backend
         self._link = link
         self._received = received
         """Called with the partition that got messages."""
+        self._rested = rested
+        """Called when nothing more waits: a worker that leaves has waited for it."""
         self._waiting: set[int] = set()
         self._some = asyncio.Event()
         self.carried = 0
@@ -62,6 +66,7 @@ class Relay:
                     await self._link.failed(partition, error)
                 finally:
                     self.busy = False
+            self._rested()
 
     async def _step(self, partition: int) -> bool:
         """Carry the oldest messages; whether there may be more that can be carried."""

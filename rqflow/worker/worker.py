@@ -41,11 +41,11 @@ class Worker:
         self._backend = backend
         self._leases = leases
         self._link = Link(Random(self.options.seed))
-        self._relay = Relay(backend, self._link, self._received)
+        self._moved = asyncio.Event()
+        self._relay = Relay(backend, self._link, self._received, self._moved.set)
         self._pulse = Pulse()
         self._registration = Registration(backend, self.standing, self.options, self._link)
         self._exchanges: list[Exchange] = []
-        self._moved = asyncio.Event()
         self._stopping = asyncio.Event()
         self._now = asyncio.Event()
         self._lost = asyncio.Event()

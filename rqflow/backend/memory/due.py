@@ -39,11 +39,11 @@ def _happen(partition: Partition, row: Row, item: Item) -> None:
             queue_activity(partition, row, item.id, waiting_activity(row, item.id))
         case "queued":
             activity = waiting_activity(row, item.id)
-            message = f"activity {activity.name!r} waited too long in queue {activity.queue!r}"
+            message = f"no worker took the activity {activity.name} in time (schedule to start)"
             fail_activity(partition, row, item.id, kind="timeout", message=message)
         case "total":
             activity = waiting_activity(row, item.id)
-            message = f"activity {activity.name!r} did not end in the time that it had from its scheduling"
+            message = f"the activity {activity.name} took too long in all (schedule to close)"
             fail_activity(partition, row, item.id, kind="timeout", message=message)
         case "start":
             if row.status == "pending":  # else it was suspended, and begins when it is resumed
