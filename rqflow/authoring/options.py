@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, TypeAlias, TypedDict, get_args
+from unicodedata import category
 
 from rqflow.authoring.limits import check_attributes, check_name, check_priority, check_retry, optional_duration
 from rqflow.core.options import ActivityOptions, AttributeValue, ChildOptions, ParentClosePolicy, Retry
@@ -52,8 +53,11 @@ def _lane(value: Any) -> str:
 def _id(value: Any) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not value or not value.isprintable() or len(value.encode(errors="replace")) > 512:
-        raise BadInput(f"child id must be printable text of 1 to 512 bytes, got {value!r:.80}")
+    if not isinstance(value, str) or not value or len(value.encode(errors="replace")) > 512:
+        raise BadInput(f"child id must be text of 1 to 512 bytes, got {value!r:.80}")
+    # As ids that clients give: any character, such as those that join emoji, but controls and half surrogate pairs.
+    if not value.isprintable() and any(category(character) in ("Cc", "Cs") for character in value):
+        raise BadInput(f"child id must hold no control characters and no half surrogate pairs, got {value!r:.80}")
     return value
 
 
