@@ -203,7 +203,7 @@ class Exchange:
             return None
         self._intake.unheard(batch.take)
         if isinstance(taken, LeaseLost):
-            self._standing.lose(str(taken), batch.epoch)
+            self._standing.lose("the store has declared this worker dead", batch.epoch)
             return None
         return taken if isinstance(taken, BackendError) else BackendError(f"tasks cannot be taken: {taken}")
 

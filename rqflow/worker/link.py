@@ -22,11 +22,6 @@ class Link:
         self._failures: dict[int, int] = {}
         """Failures in a row, by partition."""
 
-    @property
-    def lost(self) -> bool:
-        """Whether some partition cannot be reached."""
-        return bool(self._failures)
-
     async def failed(self, partition: int, error: RqflowError) -> None:
         """Wait before the next try: longer each time, never more than LONGEST_WAIT, and not all at once."""
         if not self._failures:

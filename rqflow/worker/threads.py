@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 R = TypeVar("R")
 
@@ -37,9 +37,13 @@ class ThreadPool:
             try:
                 result = function()
             except BaseException as error:
-                self._tell(loop, _fail, future, error)
+                told: tuple[Any, ...] = (_fail, future, error)
             else:
-                self._tell(loop, _succeed, future, result)
+                told = (_succeed, future, result)
+            # Free before it is known: whoever hears of the end may come with the next job at once.
+            with self._lock:
+                self._free += 1
+            self._tell(loop, *told)
 
         with self._lock:
             self._free -= 1
@@ -59,8 +63,6 @@ class ThreadPool:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
-            with self._lock:
-                self._free += 1
 
     def _tell(self, loop: asyncio.AbstractEventLoop, how: Callable[..., None], *args: object) -> None:
         try:
