@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from rqflow.errors import BackendError, LeaseLost
+from rqflow.errors import BackendError, BackendRefused, BackendUnavailable, LeaseLost
 from rqflow.worker.item import Desk, Item
+
+logger = logging.getLogger("rqflow.worker")
 
 
 class Outgoing:
@@ -45,14 +48,20 @@ class Outgoing:
         self._waiting.extendleft(reversed(batch))
 
     def settle(self, batch: Sequence[Item], answers: Sequence[Any]) -> BackendError | None:
-        """Hand each answer to whom it concerns; the first refusal by the store itself (such as: out of memory)."""
+        """Hand each answer to whom it concerns; the first refusal by the store itself (such as: out of memory).
+
+        P7: a call over which the store itself broke (its instance's keys are spoiled) would break again: it is its
+        sender's affair, and holds nobody else up.
+        """
         refused: list[Item] = []
         reason: BackendError | None = None
         for item, answer in zip(batch, answers, strict=True):
-            if isinstance(answer, BackendError):
+            if isinstance(answer, BackendUnavailable | BackendRefused):
                 refused.append(item)
                 reason = reason or answer
             else:
+                if isinstance(answer, BackendError):
+                    logger.error("%s was not understood by the store: %s", type(item.call).__name__, answer)
                 item.answered(answer)
                 self._desk.release(item.call.partition, item.token)
         self.unheard(refused)

@@ -72,10 +72,10 @@ async def test_p2_of_many_commits_at_once_one_counts(ground: Yard) -> None:
     call = ghost.commit_call(turn, ghost.decide(turn))
     answers = [answer for [answer] in await asyncio.gather(*(ghost.send(call) for _ in range(8)))]
     assert sum(isinstance(answer, LeaseLost) for answer in answers) == 7
-    async with ground.worker():
-        await ghost.send(*(ghost.take_call(at) for at in ghost.partitions))
-    row = await handle.describe()
-    assert row.history_length == 2
+    assert (await handle.describe()).history_length == 2
+    [attempt] = of_kind(await ghost.take(), handle.id)[1]
+    assert attempt.attempt == 1
+    ground.store.check_tasks()
 
 
 async def test_p2_an_empty_decision_is_a_turn_too(ground: Yard) -> None:

@@ -34,11 +34,13 @@ function kinds.task(stream, entry, fields)
     redis.call('HSET', key.instance(instance), 'task', '')
     return nil
   end
-  local length = tonumber(row.length)
+  local length, bytes = tonumber(row.length), tonumber(row.bytes)
+  -- P7: a hole in the answer would make all of it unreadable.
+  if not (length and bytes and row.run and row.workflow and row.queue) then error('its row is spoiled') end
   -- A sticky task comes without history: its worker has the executor, or reads what it lacks.
   local shared = string.sub(stream, #prefix + 1, #prefix + 7) ~= 'worker:'
-  local history = shared and length > 0 and pages.history(row.run, length, tonumber(row.bytes)) or {}
-  return { 1, instance, row.run, token, row.workflow, row.queue, length, tonumber(row.bytes), shared and 0 or length,
+  local history = shared and length > 0 and pages.history(row.run, length, bytes) or {}
+  return { 1, instance, row.run, token, row.workflow, row.queue, length, bytes, shared and 0 or length,
     tonumber(row.losses or 0) + 1, row.build or '', history, news }
 end
 
