@@ -155,7 +155,7 @@ class Exchange:
     def _gather(self) -> Batch:
         now = asyncio.get_running_loop().time()
         sweep = now >= self.times.next_sweep
-        fire = sweep or now >= self.times.next_due
+        fire = now >= self.times.next_due
         here, worker, build = self.partition, self._standing.id, self._standing.build
         return Batch(
             items=self._outgoing.gather(items=self._options.batch_items, size=self._options.batch_bytes),

@@ -12,7 +12,7 @@ import pytest
 
 from rqflow.authoring.activity_face import activity
 from rqflow.authoring.workflow_face import workflow
-from rqflow.backend.calls.hubs import Limits
+from rqflow.backend.calls.hubs import Limits, ReadStats
 from rqflow.backend.memory.backend import MemoryBackend, SyncMemoryBackend
 from rqflow.backend.memory.store import MemoryStore
 from rqflow.core.failure import Failure
@@ -135,6 +135,30 @@ async def test_a_question_is_answered_from_the_live_run_and_from_history(ground:
         unknown = await ground.query(instance, "nonsense")
         assert isinstance(unknown, Failure)
         assert "nonsense" in unknown.message
+
+
+@workflow
+async def asked() -> str:
+    state = "begun"
+    workflow.on_query("state", lambda: state)
+    await echo(1)
+    state = "stepped"
+    await workflow.receive("go")
+    await echo(2)
+    return state
+
+
+async def test_a_question_sees_the_news_before_it_even_if_they_make_the_code_ask_for_more(ground: Ground) -> None:
+    """Asked before the first turn: answered as that turn would leave it, and the turn itself is none the worse."""
+    instance = await ground.start(asked)
+    question = asyncio.get_running_loop().create_task(ground.query(instance, "state"))
+    await settled(lambda: ground.leases.call(ReadStats(partition=ground.at(instance))).queues[0].workflows_queued > 0)
+    async with ground.worker(asked, echo):
+        assert await question in ("begun", "stepped")
+        await ground.grown(instance, 3)
+        await ground.signal(instance, "go")
+        assert await ground.query(instance, "state") == "stepped"
+        assert await ground.result(instance) == "stepped"
 
 
 async def test_a_long_history_is_read_in_pages(ground: Ground) -> None:
