@@ -15,7 +15,7 @@ MAX_DURATION: Final = timedelta(days=3_660)
 MAX_NAME: Final = 200
 MAX_ATTRIBUTES: Final = 32
 MAX_ATTRIBUTE_NAME: Final = 64
-MAX_ATTRIBUTE_TEXT: Final = 512
+MAX_ATTRIBUTE_BYTES: Final = 256
 
 
 def check_name(kind: str, name: Any) -> str:
@@ -110,10 +110,10 @@ def _attribute(name: str, value: Any) -> AttributeValue:
     if isinstance(checked, int) and checked.bit_length() > 53:
         raise BadInput(f"attribute {name} must be an int of at most 53 bits, got {checked.bit_length()} bits")
     if isinstance(checked, str):
-        if len(checked) > MAX_ATTRIBUTE_TEXT:
-            raise BadInput(f"attribute {name} has {len(checked):,} characters, the limit is {MAX_ATTRIBUTE_TEXT}")
         try:
-            checked.encode()
+            size = len(checked.encode())
         except UnicodeEncodeError:
             raise BadInput(f"attribute {name} holds text that is no valid Unicode") from None
+        if size > MAX_ATTRIBUTE_BYTES:
+            raise BadInput(f"attribute {name} has {size:,} bytes, the limit is {MAX_ATTRIBUTE_BYTES}")
     return checked

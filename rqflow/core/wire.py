@@ -80,7 +80,7 @@ def decode(data: bytes) -> Event:
     except BadInput as error:
         raise CorruptEvent(f"event header is no JSON: {error}") from error
     if not isinstance(parts, list) or len(parts) < 2 or type(parts[0]) is not int or not isinstance(parts[1], str):
-        raise CorruptEvent(f"event header is not [version, type, …]: {header[:120]!r}")
+        raise CorruptEvent(f"event header is not [version, type, …], of {len(data):,} bytes")
     if not 1 <= parts[0] <= VERSION:
         raise UnknownVersion(
             f"event {parts[1]} has wire version {parts[0]}, this rqflow reads up to {VERSION}; "
@@ -143,7 +143,7 @@ def split_stored(data: bytes) -> tuple[int, str, bytes]:
     """Time, scope and encoded event. Raises CorruptEvent."""
     parts = data.split(b" ", 2)
     if len(parts) != 3 or not parts[0].isdigit() or parts[1] not in (b"i", b"r"):
-        raise CorruptEvent(f"stored event does not begin with time and scope: {data[:60]!r}")
+        raise CorruptEvent(f"stored event of {len(data):,} bytes does not begin with time and scope")
     return int(parts[0]), parts[1].decode(), parts[2]
 
 
@@ -165,7 +165,7 @@ def decode_failure(payload: bytes) -> Failure:
     except BadInput as error:
         raise CorruptEvent(f"failure is no JSON: {error}") from error
     if not isinstance(wire, dict):
-        raise CorruptEvent(f"failure is not an object: {payload[:60]!r}")
+        raise CorruptEvent(f"failure of {len(payload):,} bytes is not an object")
     return Failure.from_wire(wire)
 
 

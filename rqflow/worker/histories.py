@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from dataclasses import replace
 
 from rqflow.backend.calls.instances import ReadHistory
 from rqflow.backend.calls.tasks import QueryTask, WorkflowTask
@@ -15,6 +17,10 @@ PAGE_BYTES = 4 * 1_048_576
 PAGE_EVENTS = 1_000
 READERS = 8
 """Histories read at the same time; others wait their turn."""
+SETTLING = 10.0
+"""Seconds that a question waits for the turn which news before it asked for; then what is committed answers it."""
+LOOKS = (0.005, 0.01, 0.02, 0.05, 0.1)
+"""Seconds between looks whether that turn is committed; the last one repeats."""
 
 
 class Histories:
@@ -24,6 +30,23 @@ class Histories:
         self._backend = backend
         self._link = link
         self._readers = asyncio.Semaphore(READERS)
+
+    async def settled(self, task: QueryTask) -> QueryTask:
+        """The question, once the news that were there before it are in the history. Raises as `read`."""
+        wanted = task.history_length + len(task.inbox)
+        length = task.history_length
+        until = asyncio.get_running_loop().time() + SETTLING
+        looks = itertools.chain(LOOKS, itertools.repeat(LOOKS[-1]))
+        while length < wanted and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(next(looks))
+            call = ReadHistory(
+                partition=task.partition, instance=task.instance, run=task.run, after=task.history_length, limit=1
+            )
+            try:
+                length = (await self._backend.call(call)).length
+            except BackendError as error:
+                await self._link.failed(task.partition, error)
+        return replace(task, history_length=length, inbox=())
 
     async def read(self, task: WorkflowTask | QueryTask) -> tuple[bytes, ...]:
         """The first `task.history_length` events. Raises NotFound when the run is gone, waits out an absent store."""

@@ -105,8 +105,12 @@ class Turner:
         self._here[outlet.partition] -= 1
 
     async def _load(self, waiting: Waiting) -> None:
-        history = await self._histories.read(waiting.task)
-        self._put(Waiting(waiting.task, waiting.outlet, waiting.epoch, history))
+        task = waiting.task
+        if isinstance(task, QueryTask) and task.inbox:
+            # Its news are on their way through a turn, here or elsewhere: what is not committed is not told.
+            self._put(Waiting(await self._histories.settled(task), waiting.outlet, waiting.epoch))
+            return
+        self._put(Waiting(task, waiting.outlet, waiting.epoch, await self._histories.read(task)))
 
     def _loaded(self, loading: asyncio.Task[None]) -> None:
         waiting = self._loading.pop(loading)
