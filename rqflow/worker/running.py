@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from rqflow.authoring.attempt import ActivityInfo
 from rqflow.backend.calls.tasks import ActivityTask
@@ -30,7 +31,6 @@ class Running:
         self.began = time.monotonic()
         self.deadline, self.limit = _deadline(task, options, self.began)
         """On the monotonic clock; and the name of the time limit that it comes from."""
-        self.info = _info(task, self.deadline - self.began)
         self.details: Payload = task.details
         self.interrupt: Callable[[bool], None] = lambda hard: None
         """Stops the code as far as its kind allows, at once if True; called on the loop."""
@@ -43,6 +43,11 @@ class Running:
         self._lock = threading.Lock()
 
     # ---- what the code sees (the Attempt protocol)
+
+    @cached_property
+    def info(self) -> ActivityInfo:
+        """Made when asked for: most code does not."""
+        return _info(self.task, self.deadline - self.began)
 
     def heartbeat(self, details: Payload) -> None:
         """The attempt lives."""
