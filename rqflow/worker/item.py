@@ -16,7 +16,7 @@ class Item:
 
     call: Call[Any]
     answered: Callable[[Any], None]
-    """Given the answer or an RqflowError, once. Not while the store is away or refuses all: then the call goes again."""
+    """Given the answer or an RqflowError, once; while the store is away or refuses all, the call is sent again."""
     weight: int = 0
     """Bytes, as far as they matter to the size of a batch."""
     token: str = ""
