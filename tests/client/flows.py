@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +85,19 @@ async def cart(limit: int = 10) -> Cart:
     return cart
 
 
+DRAWN = itertools.count()
+"""What `drawing` draws from: every draw is another number."""
+
+
+@workflow
+async def drawing() -> int:
+    """Draws a number once and tells it when asked, and at its end."""
+    number = workflow.side_effect(lambda: next(DRAWN), int)
+    workflow.on_query("number", lambda: number)
+    await workflow.receive("go")
+    return number
+
+
 @workflow
 async def failing(text: str) -> None:
     """Raises, from a cause."""
@@ -134,4 +148,4 @@ async def meddler(url: str, hub: str) -> str:
 
 def registry() -> Registry:
     """All of them."""
-    return Registry([price, named, approval, cart, failing, hops, unserved, sleeper, family, meddler])
+    return Registry([price, named, approval, cart, drawing, failing, hops, unserved, sleeper, family, meddler])

@@ -148,6 +148,15 @@ async def test_a_query_that_follows_its_start_and_signals_sees_them(face: Face, 
         assert await face.on(handle, "query", "contents", timeout=20, result_type=Cart) == Cart(["apple"], number)
 
 
+async def test_a_query_tells_only_what_is_committed(face: Face, worker: Worker) -> None:
+    """[F11] However soon it comes after the start: what was drawn for the answer is what the run keeps."""
+    for _ in range(10):
+        handle = await face.start(flows.drawing)
+        told = await face.on(handle, "query", "number", timeout=20)
+        await face.on(handle, "signal", "go")
+        assert told == await face.on(handle, "result", timeout=20)
+
+
 async def test_a_query_is_answered_typed_or_plainly(face: Face, worker: Worker) -> None:
     """[F11] With arguments, and as the type that is asked for; of an ended instance too."""
     handle = await face.start(flows.cart)
