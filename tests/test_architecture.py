@@ -33,7 +33,6 @@ FLOORS = {
 }
 HOMES = {
     "orjson": "converters/json.py",
-    "hiredis": "backend/redis/",
     "redis": "backend/redis/",
     "click": "cli/",
     "rich": "cli/",

@@ -90,7 +90,11 @@ def test_encryption_is_as_strict_as_it_is_asked_to_be() -> None:
 @pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile"])
 def test_a_certificate_that_is_not_there_is_the_callers_mistake(option: str) -> None:
     """A wrong file is named as such before anything is sent."""
-    encryption = parse_address(f"rediss://host?{option}=/nowhere.pem").encryption
-    assert encryption is not None
     with pytest.raises(BadInput, match="TLS files"):
-        encryption.context()
+        parse_address(f"rediss://host?{option}=/nowhere.pem")
+
+
+def test_a_strictness_that_nobody_knows_is_refused() -> None:
+    """A typo does not make TLS believe everyone."""
+    with pytest.raises(BadInput, match="ssl_cert_reqs"):
+        parse_address("rediss://host?ssl_cert_reqs=nome")

@@ -27,7 +27,7 @@ from rqflow.backend.redis.sockets import Timeouts
 from rqflow.core.events import SignalReceived
 from rqflow.core.wire import encode
 from rqflow.errors import BackendError, BackendRefused, BackendUnavailable, InstanceNotFound
-from tests.backend.orders import commit, leave, register, start, take_workflow
+from tests.backend.orders import commit, leave, register, start, take_workflow, until
 from tests.backend.stand_in import StandIn, bulk
 
 QUICK = Timeouts(connect=10, answer=1, idle=30)
@@ -196,11 +196,38 @@ def test_what_is_sent_on_a_dead_connection_is_an_error_of_ours(redis_url: str) -
     """No OSError reaches a caller."""
     address = parse_address(redis_url)
     dead = BlockingConnection(address, address.endpoints[0], QUICK)
-    dead.hang_up()
+    dead.close()
     with pytest.raises(BackendUnavailable, match="does not answer"):
         dead.write([("PING",)])
     dead.close()
-    dead.hang_up()
+
+
+async def test_what_is_sent_to_a_server_that_has_gone_is_an_error_of_ours() -> None:
+    """Nobody reads: the first words are lost, and whoever goes on speaking hears of it."""
+    with StandIn(lambda command: None) as server:
+        endpoint = Endpoint("127.0.0.1", server.port)
+        gone = BlockingConnection(parse_address(server.url), endpoint, QUICK)
+        with pytest.raises(BackendUnavailable, match="does not answer"):
+            while True:
+                gone.write([("BYE", b"x" * 10_000)])
+        connection = await connect(parse_address(server.url), endpoint, QUICK)
+        connection.write(b"*1\r\n$3\r\nBYE\r\n" * 500_000)
+        await asyncio.wait_for(connection.closed.wait(), 5)
+        connection.write(b"*1\r\n$3\r\nBYE\r\n")
+        with pytest.raises(BackendUnavailable, match="does not answer"):
+            await connection.request([("PING",)])
+
+
+async def test_a_server_that_takes_nothing_keeps_no_socket_open(redis_server: EmbeddedServer) -> None:
+    """What cannot be sent any more is not waited for: a closed connection is gone at once."""
+    address = parse_address(redis_server.url)
+    before = len(os.listdir("/dev/fd"))
+    connection = await connect(address, address.endpoints[0], QUICK)
+    os.kill(redis_server.pid, signal.SIGSTOP)
+    with pytest.raises(BackendUnavailable, match="nothing was heard for 1 seconds"):
+        await connection.request([("PING", b"x" * 20_000_000)])
+    await until(lambda: len(asyncio.all_tasks()) == 1 and len(os.listdir("/dev/fd")) == before)
+    os.kill(redis_server.pid, signal.SIGCONT)
 
 
 def test_threads_leave_a_replica_for_its_master(own_sync: SyncBackend, redis_server: EmbeddedServer) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from redis.asyncio.connection import SSLConnection
+from redis.exceptions import RedisError
 
 from rqflow.errors import BadInput
 
@@ -31,25 +35,22 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encryption:
-    """How TLS is spoken: whom to believe and who we are."""
+    """How TLS is spoken: whom to believe and who we are, in the words of the Redis client."""
 
-    ca_certs: str | None = None
-    certfile: str | None = None
-    keyfile: str | None = None
-    verify: bool = True
-    check_hostname: bool = True
+    ssl_ca_certs: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+    ssl_cert_reqs: str = "required"
+    ssl_check_hostname: bool = True
 
     def context(self) -> ssl.SSLContext:
-        """Fresh for each connection pool; raises BadInput if a file cannot be read."""
+        """As the client makes it for each connection. Raises BadInput if a file cannot be read."""
         try:
-            context = ssl.create_default_context(cafile=self.ca_certs)
-            if self.certfile:
-                context.load_cert_chain(self.certfile, self.keyfile)
-        except (OSError, ssl.SSLError) as error:
+            return SSLConnection(**asdict(self)).ssl_context.get()
+        except RedisError as error:
+            raise BadInput(f"the Redis URL's ssl_cert_reqs must be none, optional or required: {error}") from error
+        except OSError as error:
             raise BadInput(f"the TLS files of the Redis URL cannot be used: {error}") from error
-        context.check_hostname = self.verify and self.check_hostname
-        context.verify_mode = ssl.CERT_REQUIRED if self.verify else ssl.CERT_NONE
-        return context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,10 +154,9 @@ def _endpoint(text: str, port: int) -> Endpoint:
 
 
 def _encryption(options: dict[str, str]) -> Encryption:
-    return Encryption(
-        ca_certs=options.get("ssl_ca_certs"),
-        certfile=options.get("ssl_certfile"),
-        keyfile=options.get("ssl_keyfile"),
-        verify=options.get("ssl_cert_reqs", "required") != "none",
-        check_hostname=options.get("ssl_check_hostname", "true").lower() != "false",
-    )
+    given: dict[str, Any] = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    if "ssl_check_hostname" in given:
+        given["ssl_check_hostname"] = given["ssl_check_hostname"].lower() != "false"
+    encryption = Encryption(**given)
+    encryption.context()
+    return encryption

@@ -1,44 +1,43 @@
-"""Blocking connections: a socket to Redis for code without an event loop, and the pool that threads share."""
+"""Blocking connections: for code without an event loop, and the pool that threads share."""
 
 from __future__ import annotations
 
 import os
-import select
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+
 from rqflow.backend.redis.address import Address, Endpoint
-from rqflow.backend.redis.refusals import explain, lost
-from rqflow.backend.redis.resp import NOTHING, BrokenReply, RedisCommand, ServerError, new_reader, pack
-from rqflow.backend.redis.sockets import Timeouts, greeting, keep_alive
+from rqflow.backend.redis.refusals import lost
+from rqflow.backend.redis.resp import RedisCommand, error_reply, pack
+from rqflow.backend.redis.sockets import INTRODUCTION, Timeouts, cause_of, not_let_in, wire_settings
 from rqflow.errors import BackendUnavailable
 
-READ_BYTES: Final = 256 * 1024
 POOL_SIZE: Final = 16
 """Connections to one server at most; further threads wait for one."""
 
 
 class BlockingConnection:
-    """One socket, used by one thread at a time."""
+    """One connection of the Redis client, used by one thread at a time."""
 
     def __init__(self, address: Address, endpoint: Endpoint, timeouts: Timeouts) -> None:
         """Connect. Raises BackendUnavailable, BackendRefused."""
         self._endpoint = endpoint
-        self._reader = new_reader()
-        self._socket = _dial(address, endpoint, timeouts)
+        self._quiet = timeouts.answer
         self.heard_at = time.monotonic()
+        self._wire = _wire(address, endpoint, timeouts)
         try:
-            self._socket.settimeout(timeouts.answer)
-            keep_alive(self._socket)
-            commands = greeting(address)
-            for command, reply in zip(commands, self.request(commands), strict=True):
-                if isinstance(reply, ServerError) and command[0] != "CLIENT":
-                    raise explain(reply, endpoint, doing=str(command[0]))
+            self._wire.connect()
+            self._wire.update_current_socket_timeout(timeouts.answer)
+            self.request([INTRODUCTION])
+        except RedisError as error:
+            raise not_let_in(endpoint, error, timeouts) from error
         except BaseException:
             self.close()
             raise
@@ -50,71 +49,59 @@ class BlockingConnection:
 
     def write(self, commands: Sequence[RedisCommand]) -> None:
         """Send, without waiting for replies."""
+        if not self._wire.is_connected:
+            # It would connect anew, and know nothing of what was said before.
+            raise lost(self._endpoint, "the connection was closed")
         try:
-            self._socket.sendall(pack(commands))
-        except OSError as error:
-            raise lost(self._endpoint, error) from error
+            self._wire.send_packed_command([pack(commands)], check_health=False)
+        except RedisError as error:
+            raise lost(self._endpoint, cause_of(error)) from error
 
     def read(self) -> Any:
         """The next reply."""
         try:
-            while (reply := self._reader.gets()) is NOTHING:
-                data = self._socket.recv(READ_BYTES)
-                if not data:
-                    raise lost(self._endpoint, "it closed the connection")
-                self.heard_at = time.monotonic()
-                self._reader.feed(data)
-        except TimeoutError as error:
-            raise lost(self._endpoint, f"nothing was heard for {self._socket.gettimeout():g} seconds") from error
-        except BrokenReply as error:
-            raise lost(self._endpoint, f"it does not speak as Redis does ({error})") from error
-        except BackendUnavailable:
+            return self._next()
+        except RedisTimeout as error:
+            raise lost(self._endpoint, f"nothing was heard for {self._quiet:g} seconds") from error
+
+    def read_within(self, seconds: float) -> Any:
+        """The next reply, None if it takes longer: for replies that are never null."""
+        try:
+            return self._next(timeout=seconds)
+        except RedisTimeout:
+            return None
+
+    def _next(self, **timeout: float) -> Any:
+        try:
+            reply = self._wire.read_response(disable_decoding=True, disconnect_on_error=False, **timeout)
+        except RedisTimeout:
             raise
-        except OSError as error:
-            raise lost(self._endpoint, error) from error
+        except (RedisError, ValueError) as error:
+            reply = error_reply(error)
+            if reply is None:
+                raise lost(self._endpoint, cause_of(error)) from error
+        self.heard_at = time.monotonic()
         return reply
 
-    def readable(self, seconds: float) -> bool:
-        """Whether a reply, or the end of the connection, can be read within that time."""
-        if self._reader.has_data() or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
-            return True
-        watcher = select.poll()
-        watcher.register(self._socket, select.POLLIN)
-        return bool(watcher.poll(seconds * 1_000))
-
-    def hang_up(self) -> None:
-        """From another thread: whoever reads or waits hears at once that it is over, and closes."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to read: no reply that nobody asked for, and no end of the connection."""
+        try:
+            return not self._wire.can_read(0)
+        except RedisError:
+            return False
 
     def close(self) -> None:
-        self._socket.close()
+        """At once. Called from another thread, it ends the wait of the one that reads."""
+        self._wire.disconnect()
 
 
-def _dial(address: Address, endpoint: Endpoint, timeouts: Timeouts) -> socket.socket:
-    try:
-        if endpoint.path:
-            made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            made.settimeout(timeouts.connect)
-            try:
-                made.connect(endpoint.path)
-            except BaseException:
-                made.close()
-                raise
-            return made
-        made = socket.create_connection((endpoint.host, endpoint.port), timeouts.connect)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if address.encryption is None:
-            return made
-        try:
-            return address.encryption.context().wrap_socket(made, server_hostname=endpoint.host)
-        except BaseException:
-            made.close()
-            raise
-    except TimeoutError:
-        raise lost(endpoint, f"no connection within {timeouts.connect:g} seconds") from None
-    except OSError as error:
-        raise lost(endpoint, error) from error
+def _wire(address: Address, endpoint: Endpoint, timeouts: Timeouts) -> Any:
+    kind: Any = Connection
+    if endpoint.path:
+        kind = UnixDomainSocketConnection
+    elif address.encryption:
+        kind = SSLConnection
+    return kind(**wire_settings(address, endpoint, timeouts), socket_timeout=timeouts.connect)
 
 
 class Pool:
@@ -162,7 +149,7 @@ class Pool:
                 connection = self._idle.pop()
             except IndexError:
                 return None
-            if not connection.readable(0) and (
+            if connection.is_quiet() and (
                 time.monotonic() - connection.heard_at < self._timeouts.idle or _answers_ping(connection)
             ):
                 return connection

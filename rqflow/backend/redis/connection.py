@@ -7,19 +7,31 @@ leaves in one packet. A caller that is canceled just does not look at its replie
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
+
+from redis.asyncio import connection as wires
+from redis.exceptions import InvalidResponse, RedisError
 
 from rqflow.backend.redis.address import Address, Endpoint
-from rqflow.backend.redis.refusals import explain, lost
-from rqflow.backend.redis.resp import NOTHING, BrokenReply, RedisCommand, ServerError, new_reader, pack
-from rqflow.backend.redis.sockets import Timeouts, greeting, keep_alive
+from rqflow.backend.redis.refusals import lost
+from rqflow.backend.redis.resp import RedisCommand, error_reply, pack
+from rqflow.backend.redis.sockets import INTRODUCTION, READ_BYTES, Timeouts, cause_of, not_let_in, wire_settings
 from rqflow.errors import BackendUnavailable
 
-WRITE_AT_ONCE: Final = 64 * 1024
-"""Bytes waiting to leave, past which they are not held back to the end of the loop's turn."""
+
+class _Parser(wires.DefaultParser):  # type: ignore[misc, valid-type]  # which class it is, is found out at import
+    """The client's parser of replies, which also keeps when bytes came last, on the loop's clock."""
+
+    heard_at = 0.0
+
+    async def read_from_socket(self) -> bool:
+        await super().read_from_socket()
+        self.heard_at = asyncio.get_running_loop().time()
+        return True
 
 
 @dataclass(slots=True)
@@ -31,67 +43,110 @@ class _Waiter:
     future: asyncio.Future[list[Any]]
 
 
-class Connection(asyncio.Protocol):
+class Connection:
     """A connection that was made; made by `connect`."""
 
-    def __init__(self, endpoint: Endpoint, quiet: float, on_reply: Callable[[Any], None] | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, wire: wires.AbstractConnection, parser: _Parser, quiet: float) -> None:
         self._endpoint = endpoint
+        self._wire = wire
+        self._parser = parser
         self._quiet = quiet
-        self._on_reply = on_reply or self._answer
         self._loop = asyncio.get_running_loop()
-        self._reader = new_reader()
         self._waiters: deque[_Waiter] = deque()
         self._outgoing: list[bytes] = []
-        self._outgoing_bytes = 0
-        self._transport: asyncio.Transport | None = None
         self._watchdog: asyncio.TimerHandle | None = None
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._reason: BaseException | str = "the connection was closed"
-        self.closed = asyncio.Event()
-        self.heard_at = self._loop.time()
-        """When Redis last said something, on the loop's clock."""
-        self._owing_since = self.heard_at
+        self._owing_since = 0.0
         """When the first of those replies was asked for that are owed now."""
+        self._reason = "the connection was closed"
+        self.closed = asyncio.Event()
+        self.on_reply: Callable[[Any], None] = self._answer
+        """Is handed each reply."""
+        # To disconnect politely would mean to wait for a server that may take nothing any more.
+        assert wire._writer is not None
+        self._transport = wire._writer.transport
+        # Both are canceled by `close`: when nobody knows this connection any more, nobody knows them either.
+        self._reader = self._loop.create_task(self._read())
+        self._sender: asyncio.Task[None] | None = None
+
+    @property
+    def heard_at(self) -> float:
+        """When Redis last said something, on the loop's clock."""
+        return self._parser.heard_at
 
     async def request(self, commands: Sequence[RedisCommand], quiet: float | None = None) -> list[Any]:
         """The replies, error replies as ServerError values. Raises BackendUnavailable if the connection breaks."""
-        if not self._writable.is_set():
-            await self._writable.wait()
         if self.closed.is_set():
             raise lost(self._endpoint, self._reason)
+        data = pack(commands)
         waiter = _Waiter(len(commands), [], self._loop.create_future())
         if not self._waiters:
             self._owing_since = self._loop.time()
         self._waiters.append(waiter)
-        self.write(pack(commands))
+        self.write(data)
         if self._watchdog is None:
             self._watch(self._quiet if quiet is None else quiet)
         return await waiter.future
 
     def write(self, data: bytes) -> None:
         """Send; what is written in one turn of the loop leaves together."""
-        if not self._outgoing:
-            self._loop.call_soon(self._flush)
-        self._outgoing.append(data)
-        self._outgoing_bytes += len(data)
-        if self._outgoing_bytes > WRITE_AT_ONCE:
-            self._flush()
-
-    def close(self, reason: BaseException | str = "the connection was closed") -> None:
-        """At once; whoever waits gets BackendUnavailable."""
         if not self.closed.is_set():
-            self._reason = reason
-            if self._transport is not None:
-                self._transport.abort()
-            self._end()
+            self._outgoing.append(data)
+            if self._sender is None:
+                self._sender = self._loop.create_task(self._send())
 
-    def _flush(self) -> None:
-        if self._outgoing and self._transport is not None and not self.closed.is_set():
-            data = b"".join(self._outgoing)
-            self._outgoing.clear()
-            self._outgoing_bytes = 0
-            self._transport.write(data)
+    def close(self, reason: str = "the connection was closed") -> None:
+        """At once; whoever waits gets BackendUnavailable."""
+        if self.closed.is_set():
+            return
+        self._reason = reason
+        self.closed.set()
+        self._transport.abort()
+        self._outgoing.clear()
+        self._reader.cancel()
+        if self._sender is not None:
+            self._sender.cancel()
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.future.done():
+                waiter.future.set_exception(lost(self._endpoint, reason))
+
+    async def _send(self) -> None:
+        try:
+            while self._outgoing:
+                pieces, self._outgoing = self._outgoing, []
+                await self._wire.send_packed_command(pieces, check_health=False)
+        except RedisError as error:
+            self.close(cause_of(error))
+        finally:
+            self._sender = None
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                try:
+                    reply = await self._wire.read_response(True, math.inf, disconnect_on_error=False)
+                except RedisError as error:
+                    reply = error_reply(error)
+                    if reply is None:
+                        raise
+                self.on_reply(reply)
+        except (RedisError, ValueError) as error:
+            self.close(cause_of(error))
+        finally:
+            self.close()
+            await self._wire.disconnect(nowait=True)
+
+    def _answer(self, reply: Any) -> None:
+        if not self._waiters:
+            raise InvalidResponse("a reply that nobody asked for")
+        waiter = self._waiters[0]
+        waiter.replies.append(reply)
+        if len(waiter.replies) == waiter.owed:
+            self._waiters.popleft()
+            if not waiter.future.done():
+                waiter.future.set_result(waiter.replies)
 
     def _watch(self, quiet: float) -> None:
         """Give the server up when it owes replies and says nothing for `quiet` seconds."""
@@ -108,58 +163,6 @@ class Connection(asyncio.Protocol):
         else:
             self._watchdog = self._loop.call_later(left, self._look, quiet)
 
-    def _answer(self, reply: Any) -> None:
-        if not self._waiters:
-            raise BrokenReply("a reply that nobody asked for")
-        waiter = self._waiters[0]
-        waiter.replies.append(reply)
-        if len(waiter.replies) == waiter.owed:
-            self._waiters.popleft()
-            if not waiter.future.done():
-                waiter.future.set_result(waiter.replies)
-
-    def _end(self) -> None:
-        self.closed.set()
-        self._writable.set()
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-            self._watchdog = None
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.future.done():
-                waiter.future.set_exception(lost(self._endpoint, self._reason))
-
-    # what asyncio calls
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        keep_alive(transport.get_extra_info("socket"))
-
-    def data_received(self, data: bytes) -> None:
-        self.heard_at = self._loop.time()
-        self._reader.feed(data)
-        try:
-            while (reply := self._reader.gets()) is not NOTHING:
-                self._on_reply(reply)
-        except BrokenReply as error:
-            self.close(f"it does not speak as Redis does ({error})")
-
-    def eof_received(self) -> None:
-        # Now, not at the loop's next turn: nothing more may be sent on it.
-        self.close("it closed the connection")
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.closed.is_set():
-            self._reason = error or "it closed the connection"
-            self._end()
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
 
 async def connect(
     address: Address,
@@ -169,38 +172,38 @@ async def connect(
     on_reply: Callable[[Any], None] | None = None,
 ) -> Connection:
     """A connection that has been let in. Raises BackendUnavailable, BackendRefused."""
-    greeter = Connection(endpoint, timeouts.answer)
-    loop = asyncio.get_running_loop()
+    parser = _Parser(READ_BYTES)
+    wire = _wire(address, endpoint, timeouts, parser)
+    connection: Connection | None = None
     try:
         async with asyncio.timeout(timeouts.connect):
-            if endpoint.path:
-                await loop.create_unix_connection(lambda: greeter, endpoint.path)
-            else:
-                context = address.encryption.context() if address.encryption else None
-                await loop.create_connection(lambda: greeter, endpoint.host, endpoint.port, ssl=context)
-            await _greet(greeter, address, endpoint)
-    except TimeoutError:
-        greeter.close()
-        raise lost(endpoint, f"no connection within {timeouts.connect:g} seconds") from None
-    except BackendUnavailable:
-        greeter.close()
-        raise
-    except OSError as error:
-        greeter.close()
-        raise lost(endpoint, error) from error
-    except BaseException:
-        greeter.close()
+            await wire.connect()  # type: ignore[no-untyped-call]
+            connection = Connection(endpoint, wire, parser, timeouts.answer)
+            await connection.request([INTRODUCTION])
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        await wire.disconnect(nowait=True)
+        if isinstance(error, RedisError | TimeoutError):
+            raise not_let_in(endpoint, error, timeouts) from error
         raise
     if on_reply is not None:
-        greeter._on_reply = on_reply
-    return greeter
+        connection.on_reply = on_reply
+    return connection
 
 
-async def _greet(connection: Connection, address: Address, endpoint: Endpoint) -> None:
-    commands = greeting(address)
-    for command, reply in zip(commands, await connection.request(commands), strict=True):
-        if isinstance(reply, ServerError) and command[0] != "CLIENT":
-            raise explain(reply, endpoint, doing=str(command[0]))
+def _wire(address: Address, endpoint: Endpoint, timeouts: Timeouts, parser: _Parser) -> wires.AbstractConnection:
+    kind: Callable[..., wires.AbstractConnection] = wires.Connection
+    if endpoint.path:
+        kind = wires.UnixDomainSocketConnection
+    elif address.encryption:
+        kind = wires.SSLConnection
+    # Silence is looked at by the watchdog, for all who wait at once.
+    return kind(
+        **wire_settings(address, endpoint, timeouts),
+        socket_timeout=None,
+        parser_class=lambda socket_read_size: parser,
+    )
 
 
 class Line:

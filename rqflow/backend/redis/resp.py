@@ -1,11 +1,12 @@
-"""RESP: commands to bytes and bytes to replies; the one home of hiredis."""
+"""RESP: commands to bytes, and what the Redis client raises back to error replies as values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
-import hiredis
+from redis.connection import HiredisRespSerializer
+from redis.exceptions import RedisError, ResponseError
 
 Argument: TypeAlias = str | bytes | int | float
 RedisCommand: TypeAlias = tuple[Argument, ...]
@@ -26,22 +27,21 @@ class ServerError(Exception):
         return self.text.partition(" ")[0]
 
 
-class BrokenReply(Exception):
-    """Bytes that are no RESP: this is no Redis, or the connection is out of step."""
-
-
-NOTHING: Final = object()
-"""What `Reader.gets` gives while a reply is not complete."""
+_pack: Callable[..., list[bytes]] = HiredisRespSerializer().pack
 
 
 def pack(commands: Iterable[RedisCommand]) -> bytes:
     """Commands, ready for the wire."""
-    return b"".join([hiredis.pack_command(command) for command in commands])  # type: ignore[arg-type]  # any width
+    return b"".join([piece for command in commands for piece in _pack(*command)])
 
 
-def new_reader() -> hiredis.Reader:
-    """Parses replies as they come: bytes for strings, ServerError for errors, RESP 2."""
-    return hiredis.Reader(protocolError=BrokenReply, replyError=ServerError, notEnoughData=NOTHING)
+def error_reply(error: Exception) -> ServerError | None:
+    """The error reply that was raised, some of them as connection errors; None if it is another mishap."""
+    if not isinstance(error, RedisError):
+        return None
+    if error.status_code is not None:
+        return ServerError(f"{error.status_code} {error}")
+    return ServerError(str(error)) if isinstance(error, ResponseError) else None
 
 
 def text_of(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from rqflow.backend.redis.address import Address, Endpoint
 from rqflow.backend.redis.blocking import Pool
@@ -16,6 +16,8 @@ from rqflow.backend.redis.sockets import Timeouts
 from rqflow.errors import BackendError, BackendUnavailable
 
 R = TypeVar("R")
+TURNS: Final = 4
+"""Of the loop, until all is gone that was closed; TLS takes the most."""
 
 
 class Servers:
@@ -122,8 +124,9 @@ class Servers:
         for line in self._lines.values():
             line.close()
         self._lines.clear()
-        # Transports close at the loop's next turn.
-        await asyncio.sleep(0)
+        # Transports close at the loop's next turn, and their readers end at the one after it.
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
 
 class BlockingServers:

@@ -1,18 +1,22 @@
-"""Sockets: how long we wait, how a socket is kept alive, and what is said first on every connection."""
+"""Sockets: how long we wait, what a connection of the Redis client is made from, and what its failures mean."""
 
 from __future__ import annotations
 
-import socket
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from rqflow.backend.redis.address import Address
-from rqflow.backend.redis.resp import RedisCommand
+from redis.exceptions import InvalidResponse, RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 
-CLIENT_NAME: Final = "rqflow"
-"""As CLIENT LIST shows our connections."""
+from rqflow.backend.redis.address import Address, Endpoint
+from rqflow.backend.redis.refusals import explain, lost
+from rqflow.backend.redis.resp import RedisCommand, error_reply
+from rqflow.errors import BackendError
 
-_KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+INTRODUCTION: Final[RedisCommand] = ("CLIENT", "SETNAME", "rqflow")
+"""Said on every new connection, for CLIENT LIST. A user who may not say it is let in all the same."""
+
+READ_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,25 +31,36 @@ class Timeouts:
     """After so long a silence a connection is tried with a PING before it is trusted."""
 
 
-def keep_alive(sock: Any) -> None:
-    """Let the kernel notice a peer that is gone."""
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEP_ALIVE:
-        option = getattr(socket, name, None)
-        if option is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+def wire_settings(address: Address, endpoint: Endpoint, timeouts: Timeouts) -> dict[str, Any]:
+    """The arguments of a connection of the Redis client, of asyncio or not, whose class fits the endpoint."""
+    settings: dict[str, Any] = {
+        "username": address.username if address.password else None,
+        "password": address.password or None,
+        "db": address.db,
+        "protocol": 2,
+        "driver_info": None,
+        "socket_connect_timeout": timeouts.connect,
+        "socket_read_size": READ_BYTES,
+    }
+    if endpoint.path:
+        return settings | {"path": endpoint.path}
+    settings |= {"host": endpoint.host, "port": endpoint.port, "socket_keepalive": True}
+    return settings | asdict(address.encryption) if address.encryption else settings
 
 
-def greeting(address: Address) -> list[RedisCommand]:
-    """What a new connection says first: who we are, and which database."""
-    commands: list[RedisCommand] = []
-    if address.password and address.username:
-        commands.append(("AUTH", address.username, address.password))
-    elif address.password:
-        commands.append(("AUTH", address.password))
-    commands.append(("CLIENT", "SETNAME", CLIENT_NAME))
-    if address.db:
-        commands.append(("SELECT", address.db))
-    return commands
+def not_let_in(endpoint: Endpoint, error: Exception, timeouts: Timeouts) -> BackendError:
+    """Why there is no connection."""
+    if isinstance(error.__cause__, RedisError):
+        # On a Unix socket of asyncio the client is let in before it counts as connected, and wraps what it hears.
+        error = error.__cause__
+    if isinstance(error, TimeoutError | RedisTimeout):
+        return lost(endpoint, f"no connection within {timeouts.connect:g} seconds")
+    reply = error_reply(error)
+    return explain(reply, endpoint, doing="AUTH or SELECT") if reply else lost(endpoint, cause_of(error))
+
+
+def cause_of(error: Exception) -> str:
+    """Why a connection is at its end."""
+    if isinstance(error, InvalidResponse | ValueError):
+        return f"it does not speak as Redis does ({error})"
+    return str(error.__context__ if isinstance(error.__context__, OSError) else error).rstrip(".")

@@ -149,9 +149,9 @@ class BlockingWatching:
     def _listen(self, connection: BlockingConnection) -> None:
         silent = 0.0
         while not self._stop.is_set():
-            if connection.readable(LOOK_SECONDS):
+            reply = connection.read_within(LOOK_SECONDS)
+            if reply is not None:
                 silent = 0.0
-                reply = connection.read()
                 with self._lock:
                     self._channels.heard(reply)
                 continue
@@ -169,7 +169,7 @@ class BlockingWatching:
             thread, self._thread = self._thread, None
             self._stop.set()
             if self._connection is not None and os.getpid() == self._pid:
-                self._connection.hang_up()
+                self._connection.close()
         if thread is not None and os.getpid() == self._pid:
             thread.join()
         with self._lock:
