@@ -207,8 +207,13 @@ async def test_what_is_sent_to_a_server_that_has_gone_is_an_error_of_ours() -> N
     with StandIn(lambda command: None) as server:
         endpoint = Endpoint("127.0.0.1", server.port)
         gone = BlockingConnection(parse_address(server.url), endpoint, QUICK)
+
+        def go_on() -> None:
+            while True:
+                gone.write([("BYE",)])
+
         with pytest.raises(BackendUnavailable, match="does not answer"):
-            gone.write([("BYE", b"x" * 50_000_000)])
+            go_on()
         connection = await connect(parse_address(server.url), endpoint, QUICK)
         connection.write(b"*1\r\n$3\r\nBYE\r\n" * 500_000)
         await asyncio.wait_for(connection.closed.wait(), 5)
@@ -297,6 +302,19 @@ async def test_what_is_no_redis_is_said_to_be_none() -> None:
             await open_backend(web.url)
         with pytest.raises(BackendUnavailable, match="does not speak as Redis does"):
             open_sync_backend(web.url)
+
+
+async def test_a_redirection_to_nowhere_ends_the_connection() -> None:
+    """What cannot be read as Redis means it is not guessed at."""
+    with StandIn(lambda command: b"-MOVED somewhere\r\n") as vague:
+        endpoint = Endpoint("127.0.0.1", vague.port)
+        connection = await connect(parse_address(vague.url), endpoint, QUICK)
+        with pytest.raises(BackendUnavailable, match="does not speak as Redis does"):
+            await connection.request([("PING",)])
+        blocked = BlockingConnection(parse_address(vague.url), endpoint, QUICK)
+        with pytest.raises(BackendUnavailable, match="does not speak as Redis does"):
+            blocked.request([("PING",)])
+        blocked.close()
 
 
 async def test_a_reply_that_nobody_asked_for_ends_the_connection() -> None:
