@@ -61,6 +61,21 @@ def test_lists_longer_than_luas_stack_are_moved_in_pieces(plain_server: object) 
     store.do(DropOutbox(partition=0, ids=tuple(f"{n}-1" for n in range(9_000))))
 
 
+def test_the_end_of_a_run_with_many_activities_leaves_nothing_that_stays(plain_server: object) -> None:
+    """[P10] The first thousand are taken out at once; the entries of the others go when somebody takes them."""
+    store = Scripted(plain_server)  # type: ignore[arg-type]
+    store.register()
+    store.start()
+    options = ActivityOptions(schedule_to_start=DAY, schedule_to_close=DAY)
+    many = [commands.ScheduleActivity(id=n, name="charge", queue="q", options=options) for n in range(1, 1_201)]
+    store.commit(store.turn(), *many)
+    store.do(Terminate(partition=0, instance="i"))
+    assert store.redis.zcard(store.key("due")) == 1  # its retention
+    assert store.redis.xlen(store.key("activities", "q")) == 200
+    assert store.take(activity_room=1_000).tasks == ()
+    assert store.redis.xlen(store.key("activities", "q")) == 0
+
+
 def test_a_turn_is_bounded_in_bytes_and_so_is_the_first_page_of_a_history(store: Scripted) -> None:
     """2 MiB of news and 1 MiB of history at most, but always one event."""
     store.register()

@@ -90,10 +90,31 @@ class Twins:
                 "list[bytes]", self.scripted.redis.zrange(self.scripted.key("created", partition=number), 0, -1)
             )
             assert {one.decode() for one in listed} == known
+            self._check_tasks(number)
             for row in partition.rows.by_id.values():
                 ours, theirs = self._memory_view(row), self._redis_view(row.instance, number)
                 differs = {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
                 assert not differs, f"{row.instance}: memory and Redis: {differs}"
+
+    def _check_tasks(self, partition: int) -> None:
+        """[P6] A task in a stream is the one that its instance has; one that has news and runs has a task."""
+        store, redis = self.scripted, self.scripted.redis
+        entries, in_front = set(), len(store.key("meta", partition=partition)) - len("meta")
+        for kind in ("workflows", "worker"):
+            for stream in cast("list[bytes]", redis.keys(store.key(kind, "*", partition))):
+                for id, fields in cast("list[tuple[bytes, dict[bytes, bytes]]]", redis.xrange(stream)):
+                    if fields[b"kind"] == b"task":
+                        entries.add((fields[b"instance"].decode(), f"{id.decode()}@{stream.decode()[in_front:]}"))
+        tasks = set()
+        for instance in cast("list[bytes]", redis.zrange(store.key("created", partition=partition), 0, -1)):
+            name = instance.decode()
+            row = redis.hgetall(store.key("instance", name, partition))
+            token = cast("dict[bytes, bytes]", row).get(b"task", b"").decode()
+            if token and token != "waiting":
+                tasks.add((name, token))
+            if cast("dict[bytes, bytes]", row)[b"status"] == b"running":
+                assert bool(redis.exists(store.key("inbox", name, partition))) <= bool(token), f"{name} is stuck"
+        assert entries == tasks
 
     def _memory_view(self, row: Any) -> dict[str, Any]:
         return {

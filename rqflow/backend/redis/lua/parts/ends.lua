@@ -11,23 +11,29 @@
 -- @include tasks
 -- ends: the end of a run, and of its instance.
 
--- All that a run waits for is waited for no more. Its due members go in one command for each 200.
+-- All that a run waits for is waited for no more. Beyond a thousand activities their entries are left where they are,
+-- for Take to find that nobody wants them: one end must not hold Redis up for long.
 function ends.release(instance, run)
   local found = redis.call('HGETALL', key.outstanding(run))
-  local timers = {}
+  if #found == 0 then return end
+  local members, told = {}, 0
   for i = 1, #found, 2 do
     local kind, id = string.sub(found[i], 1, 1), string.sub(found[i], 3)
-    if kind == 'a' then
+    if kind == 'a' and told < 1000 then
+      told = told + 1
       notices.cancel(instance, run, id, cmsgpack.unpack(found[i + 1]))
+    elseif kind == 'a' then
+      for _, time in ipairs({ 'retry', 'queued', 'total' }) do
+        members[#members + 1] = due.member(time, id, run, instance)
+      end
     elseif kind == 't' then
-      timers[#timers + 1] = due.member('timer', id, run, instance)
-    end
-    if #timers == 200 or (i + 2 > #found and #timers > 0) then
-      redis.call('ZREM', key.due(), unpack(timers))
-      timers = {}
+      members[#members + 1] = due.member('timer', id, run, instance)
     end
   end
-  if #found > 0 then redis.call('UNLINK', key.outstanding(run), key.attempts(run)) end
+  for first = 1, #members, 500 do
+    redis.call('ZREM', key.due(), unpack(members, first, math.min(first + 499, #members)))
+  end
+  redis.call('UNLINK', key.outstanding(run), key.attempts(run))
 end
 
 -- Append an end that the store itself decided on.
