@@ -14,7 +14,7 @@ from typing import Any
 from rqflow.authoring.activities import Activity, Mode
 from rqflow.authoring.attempt import CURRENT_ATTEMPT
 from rqflow.authoring.registry import Registry
-from rqflow.backend.calls.tasks import ActivityTask, CancelNotice, CompleteActivity, Renew, RetryActivity
+from rqflow.backend.calls.tasks import ActivityTask, CancelNotice, CompleteActivity, RetryActivity
 from rqflow.core.failure import failure_of
 from rqflow.core.options import ActivityOptions
 from rqflow.core.wire import decode_options
@@ -29,6 +29,7 @@ from rqflow.worker.retry import class_names
 from rqflow.worker.running import Running
 from rqflow.worker.slots import Slots
 from rqflow.worker.standing import Standing
+from rqflow.worker.telling import Telling
 from rqflow.worker.unknown import UnknownNames
 
 logger = logging.getLogger("rqflow.worker")
@@ -56,10 +57,9 @@ class Activities:
         random: Random,
     ) -> None:
         self.slots = Slots(registry, options)
+        self.telling = Telling(options, standing)
         self.finished = 0
         self._registry = registry
-        self._options = options
-        self._standing = standing
         self._payload_limit = payload_limit
         self._unknown = unknown
         self._release = release
@@ -88,7 +88,7 @@ class Activities:
             options = decode_options(task.options)
         except CorruptEvent as error:
             running = Running(task, ActivityOptions(), outlet, payload_limit=self._payload_limit)
-            self.tell(running, final(running, refusal(error)))
+            self.telling.tell(running, final(running, refusal(error)))
             return
         running = Running(task, options, outlet, payload_limit=self._payload_limit)
         self._begun = running.began
@@ -104,7 +104,7 @@ class Activities:
         CURRENT_ATTEMPT.set(running)
         report = await self._outcome(activity, running)
         if report is not None and running.settle():
-            self.tell(running, report)
+            self.telling.tell(running, report)
 
     def _ended(self, running: Running, mode: Mode, work: asyncio.Task[None]) -> None:
         # Not in a `finally` of the coroutine: one that is canceled before its first step never enters its body.
@@ -128,26 +128,6 @@ class Activities:
                 return None
             return failed(running, failure_of(error), class_names(error), self._random)
         return success(running, payload, self._payload_limit)
-
-    def tell(self, running: Running, report: CompleteActivity | RetryActivity) -> None:
-        """Offer what an attempt came to."""
-        task, outlet = running.task, running.outlet
-        details = running.untold_details()
-        if details is not None and isinstance(report, RetryActivity):
-            # The next attempt reads them, so they go out before it is made.
-            outlet.offer(Item(self.renewal(task.partition, ((task.token, details),)), answered=_ignore))
-        weight = len(report.event if isinstance(report, CompleteActivity) else report.failure)
-        outlet.offer(Item(report, answered=_ignore, weight=weight, token=task.token))
-
-    def renewal(self, partition: int, heartbeats: tuple[tuple[str, bytes], ...]) -> Renew:
-        """A renewal that carries heartbeats."""
-        return Renew(
-            partition=partition,
-            worker=self._standing.id,
-            lease=self._options.lease,
-            heartbeats=heartbeats,
-            stats=self._standing.stats,
-        )
 
     async def close(self) -> None:
         """Stop all, as a worker that leaves does: what they come to is not told, threads that go on are left alone."""
@@ -188,7 +168,7 @@ class Activities:
         """An attempt passed a time limit: it is told as timed out, whatever its code still does."""
         if running.settle():
             failure, names = timed_out(running, limit)
-            self.tell(running, failed(running, failure, names, self._random))
+            self.telling.tell(running, failed(running, failure, names, self._random))
             running.abandon()
             running.interrupt(True)
 

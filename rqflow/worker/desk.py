@@ -8,6 +8,7 @@ from random import Random
 from rqflow.authoring.registry import Registry
 from rqflow.backend.calls.hubs import Limits
 from rqflow.backend.calls.tasks import ActivityTask, CancelNotice, Task
+from rqflow.converters.json import dump_json
 from rqflow.worker.activities import Activities
 from rqflow.worker.cache import ExecutorCache
 from rqflow.worker.histories import Histories
@@ -100,6 +101,21 @@ class TaskDesk:
 
     def activities_fresh(self) -> bool:
         return self.activities.fresh
+
+    def stats(self) -> bytes:
+        """What this worker does and has done, as JSON. Called from the thread that keeps the leases."""
+        return dump_json(
+            {
+                "turns": self.turns.turned,
+                "activities": self.activities.finished,
+                "running": self.activities.slots.used,
+                "cached": len(self.cache),
+                "cached_bytes": self.cache.bytes,
+                "cache_hits": self.cache.hits,
+                "cache_misses": self.cache.misses,
+                "draining": self._standing.draining,
+            }
+        )
 
     def reset(self) -> None:
         """The lease is lost: stop what runs, forget what is known."""

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.tasks import FireDue, Sweep, Take, Taken
-from rqflow.backend.protocol import Backend
 from rqflow.errors import BackendError, LeaseLost, RqflowError
 from rqflow.worker.intake import Intake
-from rqflow.worker.item import Desk, Item
-from rqflow.worker.link import Link
+from rqflow.worker.item import Item
 from rqflow.worker.listener import Listener
 from rqflow.worker.options import WorkerOptions
 from rqflow.worker.outgoing import Outgoing
-from rqflow.worker.relay import Relay
 from rqflow.worker.sending import send_each
-from rqflow.worker.standing import Standing
+from rqflow.worker.shared import Shared
 from rqflow.worker.times import Times
 
 logger = logging.getLogger("rqflow.worker")
@@ -54,30 +50,15 @@ class Exchange:
     It runs whenever something is finished, due, or may be there to take. Only an idle one blocks on its streams.
     """
 
-    def __init__(
-        self,
-        partition: int,
-        *,
-        backend: Backend,
-        standing: Standing,
-        options: WorkerOptions,
-        desk: Desk,
-        link: Link,
-        relay: Relay,
-        moved: Callable[[], None],
-    ) -> None:
+    def __init__(self, partition: int, shared: Shared) -> None:
         self.partition = partition
+        backend, standing, options, desk = shared.backend, shared.standing, shared.options, shared.desk
         self.times = Times(asyncio.get_running_loop().time(), sweep_interval(options, backend.hub.partitions))
-        self._backend = backend
-        self._standing = standing
-        self._options = options
-        self._desk = desk
-        self._link = link
-        self._relay = relay
-        self._moved = moved
+        self._backend, self._standing, self._options, self._desk = backend, standing, options, desk
+        self._link, self._relay, self._moved = shared.link, shared.relay, shared.moved
         self._wake = asyncio.Event()
         self._outgoing = Outgoing(desk)
-        self._listener = Listener(partition, backend, standing, link, self._wake.set)
+        self._listener = Listener(partition, backend, standing, shared.link, self._wake.set)
         self._intake = Intake(partition, standing=standing, options=options, desk=desk, listener=self._listener)
 
     def offer(self, item: Item) -> None:
@@ -108,12 +89,6 @@ class Exchange:
     def exhausted(self) -> bool:
         """Quiet, and the last Take found nothing more."""
         return self.quiet and not self._intake.wants
-
-    def _look_once_more(self) -> None:
-        # A call that had to be sent again (a script the store had forgotten) is carried out after the Take that it
-        # travelled with. An idle worker's blocked read sees what it brought; a burst has none, and asks again.
-        if self._options.burst:
-            self._intake.look()
 
     async def reset(self) -> None:
         """The lease is lost: what is untold would be refused, and the streams read from are others' now."""
@@ -182,8 +157,10 @@ class Exchange:
             await self.reset()
             return
         refused = self._told(batch, answers[len(batch.items) :]) or refused
-        if batch.items:
-            self._look_once_more()
+        if batch.items and self._options.burst:
+            # A call whose script the store had forgotten is carried out after the Take that it travelled with. An idle
+            # worker's blocked read sees what it brought; a burst has none, and asks again.
+            self._intake.look()
         self._moved()
         if refused is None:
             self._link.answered(self.partition)

@@ -169,5 +169,5 @@ class Keeper:
         except BackendError as error:
             logger.warning("activity %r could not be given up yet: %s", running.task.name, error)
         if not told:
-            self._loop.call_soon_threadsafe(self._activities.tell, running, report)
+            self._loop.call_soon_threadsafe(self._activities.telling.tell, running, report)
         self._loop.call_soon_threadsafe(partial(self._activities.drop, running, hard=True))

@@ -11,16 +11,17 @@ from typing import Self
 
 from rqflow.authoring.registry import Registry, build_id
 from rqflow.backend.protocol import Backend, SyncBackend
-from rqflow.converters.json import dump_json
 from rqflow.worker.desk import TaskDesk
 from rqflow.worker.exchange import Exchange
 from rqflow.worker.histories import Histories
 from rqflow.worker.keeper import Keeper
+from rqflow.worker.leaving import Leaving
 from rqflow.worker.link import Link
 from rqflow.worker.options import WorkerOptions
 from rqflow.worker.pulse import Pulse
 from rqflow.worker.registration import Registration
 from rqflow.worker.relay import Relay
+from rqflow.worker.shared import Shared
 from rqflow.worker.standing import Standing
 
 logger = logging.getLogger("rqflow.worker")
@@ -41,13 +42,11 @@ class Worker:
         self._backend = backend
         self._leases = leases
         self._link = Link(Random(self.options.seed))
-        self._moved = asyncio.Event()
-        self._relay = Relay(backend, self._link, self._received, self._moved.set)
+        self._leaving = Leaving(self.options, self.standing)
+        self._relay = Relay(backend, self._link, self._received, self._leaving.moved)
         self._pulse = Pulse()
         self._registration = Registration(backend, self.standing, self.options, self._link)
         self._exchanges: list[Exchange] = []
-        self._stopping = asyncio.Event()
-        self._now = asyncio.Event()
         self._lost = asyncio.Event()
         self._old_ids: list[str] = []
         self._beside: asyncio.Task[None] | None = None
@@ -65,10 +64,7 @@ class Worker:
 
     def stop(self, *, now: bool = False) -> None:
         """Finish what runs and leave; `now`: stop what runs, give it back and leave. May be called again."""
-        self._stopping.set()
-        if now:
-            self._now.set()
-        self._changed()
+        self._leaving.ask(now=now)
 
     def look(self) -> None:
         """Ask the store at once for what is there and what is due: for tests that move a clock."""
@@ -90,7 +86,7 @@ class Worker:
                 beside = [
                     group.create_task(each) for each in (self.desk.turner.run(), self._relay.run(), self._come_back())
                 ]
-                await self._until_done()
+                await self._leaving.wait(self.desk, self._exchanges, self._relay)
                 self.standing.leave()
                 self._wake()
                 for task in beside:
@@ -119,44 +115,19 @@ class Worker:
         self.stop(now=error is not None)
         await self._beside
 
-    async def _until_done(self) -> None:
-        while not self._stopping.is_set():
-            await self._moved.wait()
-            self._moved.clear()
-            if self.options.burst and self._nothing_left():
-                self._stopping.set()
-        self.standing.draining = True
-        self._wake()
-        try:
-            async with asyncio.timeout(self.options.drain_timeout.total_seconds()):
-                while not (self._now.is_set() or self._drained()):
-                    await self._moved.wait()
-                    self._moved.clear()
-        except TimeoutError:
-            logger.warning("what still runs after %s is stopped and given back", self.options.drain_timeout)
-
-    def _drained(self) -> bool:
-        return self.desk.idle and all(exchange.quiet for exchange in self._exchanges) and self._relay.idle
-
-    def _nothing_left(self) -> bool:
-        soon = asyncio.get_running_loop().time() + self.options.burst_patience.total_seconds()
-        return self._drained() and all(
-            exchange.exhausted and exchange.times.next_due > soon for exchange in self._exchanges
-        )
-
     # ---- parts
 
     def _exchange(self, partition: int) -> Exchange:
-        return Exchange(
-            partition,
+        shared = Shared(
             backend=self._backend,
             standing=self.standing,
             options=self.options,
             desk=self.desk,
             link=self._link,
             relay=self._relay,
-            moved=self._moved.set,
+            moved=self._leaving.moved,
         )
+        return Exchange(partition, shared)
 
     def _keeper(self) -> Keeper:
         return Keeper(
@@ -165,29 +136,15 @@ class Worker:
             options=self.options,
             activities=self.desk.activities,
             pulse=self._pulse,
-            stats=self._stats,
+            stats=self.desk.stats,
             random=Random(self.options.seed),
-        )
-
-    def _stats(self) -> bytes:
-        return dump_json(
-            {
-                "turns": self.desk.turns.turned,
-                "activities": self.desk.activities.finished,
-                "running": self.desk.activities.slots.used,
-                "cached": len(self.desk.cache),
-                "cached_bytes": self.desk.cache.bytes,
-                "cache_hits": self.desk.cache.hits,
-                "cache_misses": self.desk.cache.misses,
-                "draining": self.standing.draining,
-            }
         )
 
     # ---- what the parts tell
 
     def _changed(self) -> None:
         """A slot is free, or we were asked to stop."""
-        self._moved.set()
+        self._leaving.moved()
         self._wake()
 
     def _wake(self) -> None:
