@@ -33,7 +33,7 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "worker_info": "worker-info:{}",  # hash: record, stats, taken
     "unknown": "unknown:{}",  # zset of a queue: tasks that a worker gave back as unknown; expires
     "due": "due",  # zset: what happens at a time, see rows.py -> ms
-    "outbox": "outbox",  # stream: messages to other partitions
+    "outbox": "outbox",  # stream: messages to other partitions; stays when empty, so that no id comes twice
     # an instance
     "instance": "instance:{}",  # hash: its row, see rows.py
     "inbox": "inbox:{}",  # list: stored events that no turn has consumed
