@@ -27,8 +27,8 @@ from rqflow.core.states import CLOSED
 from rqflow.core.wire import decode_stored
 from tests.promises.verbs import Effect
 
-PERMANENT = frozenset({"meta", "counters", "queues", "received", "events"})
-"""What a hub keeps for ever, in each partition."""
+PERMANENT = frozenset({"meta", "counters", "queues", "received", "events", "outbox"})
+"""What a hub keeps for ever, in each partition: the outbox empty, so that its ids never come again."""
 SILENT = "echo"
 """The activity without an effect."""
 _ANSWERS = (ActivityCompleted, ActivityFailed, TimerFired, ChildCompleted, ChildFailed)
@@ -105,7 +105,7 @@ class Store:
     def at(self, instance: str) -> int:
         return partition_of(instance, len(self._partitions))
 
-    def keys(self) -> list[tuple[int, str]]:
+    def names(self) -> list[tuple[int, str]]:
         """Partition, and key without its prefix."""
         found = list[tuple[int, str]]()
         for partition in self._partitions:
@@ -117,14 +117,14 @@ class Store:
     def dump(self) -> dict[tuple[int, str], bytes]:
         """Every key with its content: two that are equal mean that nothing has changed."""
         found = {}
-        for partition, name in self.keys():
+        for partition, name in self.names():
             found[partition, name] = cast(bytes, self.redis.dump(prefix(self._hub, partition) + name))
         return found
 
     def entries(self, partition: int) -> list[tuple[str, str, dict[bytes, bytes]]]:
         """Stream (without prefix), entry id and fields of every entry of every task stream."""
         found = []
-        for at, name in self.keys():
+        for at, name in self.names():
             if at == partition and name.startswith(("workflows:", "activities:", "worker:")):
                 for entry, fields in cast(Any, self.redis.xrange(prefix(self._hub, partition) + name)):
                     found.append((name, entry.decode(), fields))
@@ -162,7 +162,7 @@ class Store:
             assert self.redis.zcard(self.key(partition, "workers")) == 0
             assert self.redis.zcard(self.key(partition, "due")) == 0
             assert self.redis.xlen(self.key(partition, "outbox")) == 0
-            for at, name in self.keys():
+            for at, name in self.names():
                 if at == partition and name.startswith(("workflows:", "activities:")):
                     stream = prefix(self._hub, partition) + name
                     for group in cast(Any, self.redis.xinfo_groups(stream)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,9 +21,10 @@ from rqflow.backend.calls.tasks import (
     WorkerRecord,
     WorkflowTask,
 )
-from rqflow.core.commands import Decision, record_of
+from rqflow.core.commands import Decision
 from rqflow.core.executor import Executor
-from rqflow.core.wire import decode_stored, encode
+from rqflow.core.wire import decode_stored
+from rqflow.worker.decisions import commit_of
 from tests.promises.processes import VERBS
 from tests.promises.yard import Yard
 
@@ -103,21 +105,11 @@ class Ghost:
 
     def commit_call(self, task: WorkflowTask, decision: Decision, **options: Any) -> Commit:
         """The turn; `options` to spoil it."""
-        records = [record_of(command) for command in decision.commands]
-        chosen: dict[str, Any] = {
-            "worker": self.id,
-            "instance": task.instance,
-            "run": task.run,
-            "token": task.token,
-            "expected_length": task.history_length,
-            "consumed": len(task.inbox),
-            "records": (*map(encode, records), *(encode(end) for end in _ends(decision))),
-            "commands": decision.commands,
-            "close": decision.close,
-            "sticky": False,
-            "build": self.build,
-        }
-        return Commit(partition=task.partition, **chosen | options)
+        commit = commit_of(
+            task, decision, consumed=len(task.inbox), limits=self.yard.backend.limits, worker=self.id, sticky=False,
+            build=self.build,
+        )  # fmt: skip
+        return replace(commit, **options)
 
     async def turn(self, task: WorkflowTask, consumed: int | None = None) -> Any:
         """Take a turn on so many of its news: the answer."""
@@ -125,10 +117,6 @@ class Ghost:
         count = len(task.inbox) if consumed is None else consumed
         [answer] = await self.send(self.commit_call(task, decision, consumed=count))
         return answer
-
-
-def _ends(decision: Decision) -> Sequence[Any]:
-    return () if decision.close is None else (decision.close,)
 
 
 def of_kind(tasks: Sequence[Task], instance: str) -> tuple[list[WorkflowTask], list[ActivityTask], list[QueryTask]]:

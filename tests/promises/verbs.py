@@ -162,6 +162,18 @@ async def collecting(left: int, each: int, seen: list[int]) -> list[int]:
 
 
 @workflow
+async def slowly_collecting(folder: str, left: int, each: int, seen: list[int]) -> list[int]:
+    """As `collecting`, with a step in each run."""
+    await mark(folder, "run")
+    for _ in range(min(each, left)):
+        seen.append(await workflow.receive("number", int))
+        left -= 1
+    if left:
+        slowly_collecting.continue_as_new(folder, left, each, seen)
+    return seen
+
+
+@workflow
 async def deadly_turn(folder: str) -> str:
     """Kills its worker's process in a turn."""
     leave(folder, Effect("deadly turn", os.getpid()))
