@@ -32,9 +32,9 @@ _WORKFLOW = "inventory"
 _ID = "inventory"
 _STUCK_SECONDS = 120.0
 """Without any progress for so long, something is wrong."""
-_KILL_AT = 0.35
+_KILL_AT = 0.2
 """The share of files after which a worker is killed."""
-_KILL_ANY_AT = 0.6
+_KILL_ANY_AT = 0.4
 """From here on one that holds no activity, only turns, will do."""
 _NOT_THE_LIBRARY = ("site-packages", "dist-packages", "__pycache__")
 
@@ -140,7 +140,7 @@ def _follow(client: Client, crew: Crew, progress: Progress, *, kill: bool) -> tu
         crew.check()
         if time.monotonic() - moved > _STUCK_SECONDS:
             raise ResultTimeout(f"nothing has moved for {_STUCK_SECONDS:g} s; the workers say:\n{crew.logs()}")
-        time.sleep(0.005 if takeover is not None and takeover.left else 0.05)
+        time.sleep(0.005 if takeover is not None and takeover.left else 0.02)
 
 
 def _obituary(takeover: Takeover) -> str:

@@ -31,12 +31,12 @@ def grow(root: Path, folders: int, files: int, size: int = 2_000) -> Path:
 
 def test_a_worker_dies_and_the_totals_are_right(tmp_path: Path) -> None:
     """[G2] SIGKILL in mid-work: said, taken over by another, and not a line is missing or counted twice."""
-    ran = really("demo", str(grow(tmp_path / "tree", 60, 20)), seconds=55)
+    ran = really("demo", str(grow(tmp_path / "tree", 60, 40)), seconds=55)
     assert ran.code == 0, ran
     assert re.search(r"killed worker-\d \(process \d+\) with SIGKILL while it held \d+", ran.out), ran.out
     assert re.search(r"s later worker-\d.* had taken over all of it", ran.out), ran.out
-    assert "The totals are those of a plain walk: 66 folders, 1,200 files" in ran.out
-    assert re.search(r"66 instances, 1,26\d activities, [1-9]\d* takeovers, [\d.]+ seconds", ran.out), ran.out
+    assert "The totals are those of a plain walk: 66 folders, 2,400 files" in ran.out
+    assert re.search(r"66 instances, 2,466 activities, [1-9]\d* takeovers, [\d.]+ seconds", ran.out), ran.out
 
 
 def odd_tree(root: Path) -> Path:
