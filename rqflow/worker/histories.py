@@ -9,8 +9,7 @@ from dataclasses import replace
 from rqflow.backend.calls.instances import ReadHistory
 from rqflow.backend.calls.tasks import QueryTask, WorkflowTask
 from rqflow.backend.protocol import Backend
-from rqflow.errors import BackendError
-from rqflow.worker.link import Link
+from rqflow.worker.link import AWAY, Link
 
 PAGE_BYTES = 4 * 1_048_576
 """What one page should weigh, judged by the history's average event."""
@@ -44,12 +43,13 @@ class Histories:
             )
             try:
                 length = (await self._backend.call(call)).length
-            except BackendError as error:
+            except AWAY as error:
                 await self._link.failed(task.partition, error)
         return replace(task, history_length=length, inbox=())
 
     async def read(self, task: WorkflowTask | QueryTask) -> tuple[bytes, ...]:
-        """The first `task.history_length` events. Raises NotFound when the run is gone, waits out an absent store."""
+        """The first `task.history_length` events. Waits out an absent store. Raises NotFound when the run is gone,
+        BackendError when the store breaks over it (P7: the readers are for others, too)."""
         events: list[bytes] = []
         average = 0
         if isinstance(task, WorkflowTask):
@@ -63,7 +63,7 @@ class Histories:
                 )
                 try:
                     page = await self._backend.call(call)
-                except BackendError as error:
+                except AWAY as error:
                     await self._link.failed(task.partition, error)
                     continue
                 self._link.answered(task.partition)

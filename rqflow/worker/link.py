@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from random import Random
+from typing import Final
 
-from rqflow.errors import RqflowError
+from rqflow.errors import BackendRefused, BackendUnavailable, RqflowError
 
 logger = logging.getLogger("rqflow.worker")
 
+AWAY: Final = (BackendUnavailable, BackendRefused)
+"""The store as a whole does not answer, or refuses all: that passes, and the same call is worth another try. Any other
+BackendError is about one call alone."""
 FIRST_WAIT = 0.05
 LONGEST_WAIT = 2.0
 

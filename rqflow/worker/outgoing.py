@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from rqflow.errors import BackendError, BackendRefused, BackendUnavailable, LeaseLost
+from rqflow.errors import BackendError, LeaseLost
 from rqflow.worker.item import Desk, Item
+from rqflow.worker.link import AWAY
 
 logger = logging.getLogger("rqflow.worker")
 
@@ -56,7 +57,7 @@ class Outgoing:
         refused: list[Item] = []
         reason: BackendError | None = None
         for item, answer in zip(batch, answers, strict=True):
-            if isinstance(answer, BackendUnavailable | BackendRefused):
+            if isinstance(answer, AWAY):
                 refused.append(item)
                 reason = reason or answer
             else:
