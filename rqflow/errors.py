@@ -65,7 +65,7 @@ class PayloadTooLarge(BadInput):
     def __init__(self, where: str, size: int, limit: int) -> None:
         super().__init__(
             f"{where}: the encoded value is {size:,} bytes, the limit is {limit:,}; "
-            "keep large data elsewhere and pass a reference, or raise payload_limit"
+            "keep large data elsewhere and pass a reference"
         )
         self.size = size
         self.limit = limit
