@@ -42,7 +42,7 @@ async def history_of(backend: Backend, instance: str, run: str = "") -> list[Eve
         page = await backend.call(ReadHistory(partition=at, instance=instance, run=run, after=len(events)))
         stamped = [decode_stored(stored) for stored in page.events]
         events += [each.event for each in stamped]
-        # News carry the time they came, records that of their commit: what comes during a turn is older than its records.
+        # News carry the time they came, records that of their commit: news during a turn are older than its records.
         times += [each.at_ms for each in stamped if isinstance(each.event, get_args(News))]
         if len(events) >= page.length:
             break
