@@ -23,7 +23,8 @@ attempts (hash of a run): h:n details of the last heartbeat · l:n last failure 
     backing-off activity
 answers (hash of a run): update -> answer_value(…); query:<id>: answer_value(…)
 children (hash of an instance): the child's first run -> packed map {child, run, policy, to}: open children
-unknown (zset of a queue): packed ["w" or "a", name, instance, activity's number or "0"] -> until when it counts, in ms
+unknown (zset of a queue): packed ["w" or "a", name, instance, activity's number or "0", mark] -> until when it counts,
+    in ms; mark is the history's length ("w") or the run ("a")
 broken (list): "<ms> <problem>\n<due member, stream entry or packed message>"
 events (stream): fields as in EVENT
 stream entries: fields in the order of ENTRY below, the first is `kind`

@@ -116,6 +116,20 @@ class TestStats(Standing):
         assert (await queue_of(bench)).unknown == (("checkout", 1),)
         assert (await bench.describe()).task == "waiting"
 
+    async def test_a_name_is_shown_until_somebody_takes_its_task(self, bench: Bench) -> None:
+        """Back in its queue it still waits; on lease, and after a turn, it does not."""
+        actor = await worker(bench)
+        await bench.start()
+        await bench.call(give_back_call(await actor.turn(), unknown="checkout"))
+        assert (await queue_of(bench)).unknown == (("checkout", 1),)
+        task = await actor.turn()
+        assert (await queue_of(bench)).unknown == ()
+        await actor.commit(task, charge(1))
+        await bench.call(give_back_call(await actor.activity(), unknown="charge"))
+        assert (await queue_of(bench)).unknown == (("charge", 1),)
+        await actor.activity()
+        assert (await queue_of(bench)).unknown == ()
+
     async def test_activities_that_nobody_knows_are_visible(self, bench: Bench) -> None:
         """They stay for a worker that knows them."""
         actor = await worker(bench)

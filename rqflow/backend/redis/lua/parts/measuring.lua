@@ -1,6 +1,7 @@
 -- measuring: how many tasks wait in each queue, how many are on lease, and for how long the oldest has waited.
 -- @include clock
 -- @include streams
+-- @include unknowns
 
 local most = 1000 -- queues, and entries of workers' streams, that one script looks at
 
@@ -45,15 +46,6 @@ local function sticky(workers)
   return counts
 end
 
--- Names that workers gave back because they do not know them, each as often as it waits.
-local function unknown(queue)
-  local names = {}
-  for _, packed in ipairs(redis.call('ZRANGEBYSCORE', key.unknown(queue), clock.now, '+inf', 'LIMIT', 0, most)) do
-    names[#names + 1] = cmsgpack.unpack(packed)[2]
-  end
-  return names
-end
-
 -- {name, workflow tasks queued, leased, activity tasks queued, leased, age of the oldest, unknown names} of each.
 function measuring.queues(workers)
   local queues, order, on_workers = {}, {}, sticky(workers)
@@ -63,7 +55,7 @@ function measuring.queues(workers)
     local queue = queues[name]
     if not queue then
       local own = on_workers[name] or { 0, 0 }
-      queue = { name, own[1], own[2], 0, 0, 0, unknown(name) }
+      queue = { name, own[1], own[2], 0, 0, 0, unknowns.names(name, most) }
       queues[name], order[#order + 1] = queue, queue
     end
     local at = kind == 'w' and 2 or 4

@@ -3,17 +3,8 @@
 -- @include due
 -- @include rows
 -- @include tasks
+-- @include unknowns
 -- returns: tasks that come back unfinished.
-
--- Show that a task waits for a worker that knows its name, until somewhat after it is handed out again.
-local function note_unknown(queue, kind, name, instance, id, delay_ms)
-  if name == '' then return end
-  local noted, ends = key.unknown(queue), clock.now + delay_ms + 60000
-  redis.call('ZADD', noted, ends, cmsgpack.pack({ kind, name, instance, id }))
-  redis.call('ZREMRANGEBYSCORE', noted, '-inf', clock.now)
-  redis.call('ZREMRANGEBYRANK', noted, 0, -1001)
-  redis.call('PEXPIREAT', noted, ends)
-end
 
 -- The instance's turn is anyone's again. True unless another holds it.
 function returns.workflow(instance, run, token, delay_ms, unknown)
@@ -29,7 +20,7 @@ function returns.workflow(instance, run, token, delay_ms, unknown)
   end
   redis.call('HSET', key.instance(instance), 'task', task, 'sticky', '')
   tasks.remove(tasks.place(token))
-  note_unknown(row.queue, 'w', unknown, instance, '0', delay_ms)
+  if unknown ~= '' then unknowns.note(row.queue, { 'w', unknown, instance, '0', row.length }, delay_ms) end
   return true
 end
 
@@ -38,6 +29,6 @@ function returns.activity(instance, run, id, token, delay_ms, unknown)
   local record = activities.held(run, id, token)
   if not record then return false end
   activities.again(instance, run, id, record, delay_ms)
-  note_unknown(record[7], 'a', unknown, instance, id, delay_ms)
+  if unknown ~= '' then unknowns.note(record[7], { 'a', unknown, instance, id, run }, delay_ms) end
   return true
 end
