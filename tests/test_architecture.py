@@ -80,26 +80,30 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def sources(folder: Path = PACKAGE) -> list[Path]:
-    return sorted(folder.rglob("*.py"))
+@cache
+def sources(folder: Path = PACKAGE) -> tuple[Path, ...]:
+    return tuple(sorted(folder.rglob("*.py")))
 
 
-def imports_of(path: Path) -> Iterator[Import]:
+@cache
+def imports_of(path: Path) -> tuple[Import, ...]:
     """Every import of a file, wherever it stands: under TYPE_CHECKING and inside functions too."""
     top = set(map(id, tree_of(path).body))
+    found: list[Import] = []
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield Import(alias.name, "", node.lineno, id(node) not in top)
+            found += [Import(alias.name, "", node.lineno, id(node) not in top) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                yield Import("." * node.level + (node.module or ""), alias.name, node.lineno, id(node) not in top)
+            module = "." * node.level + (node.module or "")
+            found += [Import(module, alias.name, node.lineno, id(node) not in top) for alias in node.names]
+    return tuple(found)
 
 
 def own_imports(path: Path) -> Iterator[Import]:
     return (found for found in imports_of(path) if found.module.split(".")[0] == "rqflow")
 
 
+@cache
 def module_path(name: str) -> Path | None:
     """The file of one of our modules, None if the name is no module."""
     stem = ROOT.joinpath(*name.split("."))
@@ -147,6 +151,7 @@ def test_own_modules_are_imported_absolutely_and_at_the_top() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@cache
 def defined_names(path: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree_of(path)):

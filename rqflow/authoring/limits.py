@@ -115,5 +115,5 @@ def _attribute(name: str, value: Any) -> AttributeValue:
         except UnicodeEncodeError:
             raise BadInput(f"attribute {name} holds text that is no valid Unicode") from None
         if size > MAX_ATTRIBUTE_BYTES:
-            raise BadInput(f"attribute {name} has {size:,} bytes, the limit is {MAX_ATTRIBUTE_BYTES}")
+            raise BadInput(f"attribute {name} is {size:,} bytes long, the limit is {MAX_ATTRIBUTE_BYTES}")
     return checked

@@ -164,8 +164,8 @@ def decode_failure(payload: bytes) -> Failure:
         wire = load_json(payload)
     except BadInput as error:
         raise CorruptEvent(f"failure is no JSON: {error}") from error
-    if not isinstance(wire, dict):
-        raise CorruptEvent(f"failure of {len(payload):,} bytes is not an object")
+    if not isinstance(wire, dict) or "type" not in wire:
+        raise CorruptEvent(f"failure of {len(payload):,} bytes is not an object with a type")
     return Failure.from_wire(wire)
 
 

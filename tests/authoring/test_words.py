@@ -91,7 +91,7 @@ def test_a_run_shows_status_attributes_and_events() -> None:
         ({"a": [1]}, "attribute a must be str, int, float or bool, got list"),
         ({"a": float("nan")}, "attribute a must be finite, got nan"),
         ({"a": 2**60}, "attribute a must be an int of at most 53 bits, got 61 bits"),
-        ({"a": "é" * 129}, "attribute a has 258 bytes, the limit is 256"),
+        ({"a": "é" * 129}, "attribute a is 258 bytes long, the limit is 256"),
         ({"a b": 1}, "attribute name must be an identifier of at most 64 characters, got 'a b'"),
         ({"a" * 65: 1}, "attribute name must be an identifier of at most 64 characters"),
         ({f"a{number}": 1 for number in range(33)}, "33 attributes at once, the limit is 32"),
