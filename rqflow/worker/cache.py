@@ -26,7 +26,7 @@ class ExecutorCache:
         return len(self._kept)
 
     def take(self, run: str, length: int) -> Executor | None:
-        """The executor of a run if it stands at `length` events; one that stands elsewhere is dropped."""
+        """The executor of a run if it stands at `length` events; one that stands elsewhere is dropped (P2, P4)."""
         found = self._kept.pop(run, None)
         if found is not None:
             executor, weight = found
@@ -49,6 +49,7 @@ class ExecutorCache:
         self.bytes += weight
         while len(self._kept) > self._size or self.bytes > self._max_bytes:
             self.drop(next(iter(self._kept)))
+        assert len(self._kept) <= self._size, "P10: the cache is bounded"
 
     def drop(self, run: str) -> None:
         """Forget a run, if it is here."""

@@ -15,9 +15,9 @@ logger = logging.getLogger("rqflow.worker")
 
 
 class Outgoing:
-    """A queue that forgets an item only when the store has answered it.
+    """A queue that forgets an item only when the store has answered it (P1).
 
-    Bounded by what the worker has taken: each task in hand finishes once.
+    Bounded by what the worker has taken: each task in hand finishes once (P10).
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -35,6 +35,7 @@ class Outgoing:
 
     def gather(self, *, items: int, size: int) -> tuple[Item, ...]:
         """The oldest items, so many and so many bytes at most; at least one, if there is one."""
+        assert not self.under_way, "P1: what is under way is answered or goes out again before anything else is sent"
         batch: list[Item] = []
         weight = 0
         while self._waiting and len(batch) < items and weight < size:

@@ -21,7 +21,8 @@ STEP = 100
 class Relay:
     """One for a worker. Several workers may relay one outbox at once: the receiver drops what it has had.
 
-    A message is dropped from the outbox only when its receiver has it, so a relay that dies in between costs a repeat.
+    A message is dropped from the outbox only when its receiver has it (P1), so a relay that dies in between costs a
+    repeat.
     """
 
     def __init__(

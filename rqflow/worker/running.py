@@ -64,7 +64,7 @@ class Running:
     # ---- what the worker does
 
     def settle(self) -> bool:
-        """True for the first caller only."""
+        """True for the first caller only: code, time limit and cancellation end an attempt once (P5)."""
         with self._lock:
             first, self._settled = not self._settled, True
         return first

@@ -12,7 +12,7 @@ from rqflow.backend.calls.tasks import Commit, Committed, WorkflowTask
 from rqflow.core.commands import Decision
 from rqflow.core.executor import Executor
 from rqflow.core.wire import decode_stored
-from rqflow.errors import BadInput, LeaseLost, LimitReached, NotFound, ReplayError, RqflowError
+from rqflow.errors import BadInput, CorruptEvent, LeaseLost, LimitReached, NotFound, ReplayError, RqflowError
 from rqflow.worker.cache import ExecutorCache
 from rqflow.worker.decisions import commit_of, failed_by, stall_of
 from rqflow.worker.item import Item, Outlet
@@ -85,9 +85,14 @@ class Turns:
         events = [decode_stored(stored) for stored in (*history, *inbox)]
         self._pulse.begin(f"instance {task.instance!r} ({task.workflow})")
         try:
-            return executor.advance(events, replayed=len(history))
+            decision = executor.advance(events, replayed=len(history))
         finally:
             self._pulse.end()
+        told = len(inbox) + len(decision.commands) + (decision.close is not None)
+        if executor.length != task.history_length + told:
+            # P2: nobody goes on from a history that has a gap.
+            raise CorruptEvent(f"the store counts {task.history_length} events, and has {executor.length - told}")
+        return decision
 
     def _commit_of(self, task: WorkflowTask, decision: Decision, consumed: int) -> Commit:
         return commit_of(

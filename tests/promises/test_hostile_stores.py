@@ -80,6 +80,23 @@ async def test_a_history_that_cannot_be_read_stalls_and_goes_on_when_it_can(
     await ground.check([victim])
 
 
+async def test_p2_a_history_with_a_gap_is_not_gone_on_from(ground: Yard) -> None:
+    """[P2] Somebody took an event away: the instance stalls and says so, with what the store counts and has."""
+    async with ground.worker(cache_size=0, **QUICK):
+        victim = await ground.client.start(waiting, ground.folder)
+        await ground.until(lambda: effects(ground.folder, "before"))
+        await _handed_on(ground, victim)
+        history = _list_of(ground, "history", victim.run, victim.id)
+        lost = cast(bytes, ground.store.redis.rpop(history))
+        await victim.signal("go", "on")
+        assert "the store counts 3 events, and has 2" in await _stalled(ground, victim.id)
+        await _others_are_served(ground)
+        ground.store.redis.rpush(history, lost)
+        await victim.resume("mended")
+        assert await ground.results([victim]) == ["on"]
+    await ground.check([victim])
+
+
 async def _handed_on(ground: Yard, victim: AsyncHandle[Any]) -> None:
     """Its step is over: start, step and result stand in its history."""
 
