@@ -100,7 +100,7 @@ async def test_a_supervisor_restarts_what_crashed_and_passes_signals_on(redis_gr
     await settled(lambda: len(pids(redis_ground) - {min(before)}) == 2, within=SLOW)
     supervisor.send_signal(signal.SIGTERM)
     assert await ended(supervisor) == 0
-    assert pids(redis_ground) == set()
+    assert pids(redis_ground) <= {min(before)}, "only the killed one's lease may last a moment longer"
 
 
 async def test_processes_drain_when_their_supervisor_is_killed(redis_ground: Ground, begin: Begin) -> None:
