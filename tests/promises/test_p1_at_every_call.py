@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rqflow.backend.opening import create_hub, delete_hub, open_backend, open_sync_backend
 from tests.conftest import fresh_name
+from tests.promises.evidence import PERMANENT
 from tests.promises.fates import Death, Fate, FatedBackend, FatedLeases
 from tests.promises.verbs import ORDER, order
 from tests.promises.yard import Yard
@@ -41,12 +42,22 @@ async def survive(yard: Yard, fate: Fate) -> None:
         if not running.cancelled():
             running.exception()
     await yard.check([handle])
+    await leaves_nothing(yard)
+
+
+async def leaves_nothing(yard: Yard) -> None:
+    """[P10] Wherever the worker died: what it began is forgotten with its instance."""
+    for row in [row async for row in yard.client.list()]:
+        await yard.client.purge(row.instance)
+    workers = ("worker", "workers", "workflows:", "activities:")  # of the one that did not say that it left
+    left = {name for _, name in yard.store.names() if not name.startswith(workers)}
+    assert left <= PERMANENT, left
 
 
 async def test_p1_a_worker_may_die_at_any_call(
     redis_url: str, partitions: int, cache_size: int, tmp_path: Path
 ) -> None:
-    """[P1, P2, P5, P6] [A4] Whether its last words arrived or not: the order completes, with each result once."""
+    """[P1, P2, P5, P6, P10] [A4] Whether its last words arrived or not: the order completes, with each result once."""
     room = asyncio.Semaphore(AT_ONCE)
 
     async def case(number: int, fate: Fate) -> int:

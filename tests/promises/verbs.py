@@ -142,12 +142,24 @@ async def single(value: int) -> int:
 
 
 @workflow
+async def wide(width: int) -> int:
+    """So many activities beside each other."""
+    return sum(await asyncio.gather(*(echo(number) for number in range(width))))
+
+
+@workflow
 async def waiting(folder: str) -> str:
     """One step before a signal, one after it."""
     await mark(folder, "before")
     word = await workflow.receive("go", str)
     await mark(folder, "after")
     return word
+
+
+@workflow
+async def guardian(folder: str) -> str:
+    """Waits for a child that outlives it."""
+    return await waiting.options(parent_close="abandon")(folder)
 
 
 @workflow

@@ -61,6 +61,9 @@ def time_out(partition: Partition, row: Row) -> None:
 
 
 def _append_end(partition: Partition, row: Row, end: Event) -> None:
+    """Before it goes the start, if no turn has seen that: what was asked for stays known."""
+    if not row.history.events and row.inbox:
+        row.history.append(row.inbox[0])
     row.history.append(stored(partition.now_ms, "r", encode(end)))
 
 

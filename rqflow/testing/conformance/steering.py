@@ -5,7 +5,7 @@ from __future__ import annotations
 from rqflow.backend.calls.instances import Resume, Suspend, Terminate
 from rqflow.backend.calls.tasks import WorkflowTask
 from rqflow.core.commands import StartTimer
-from rqflow.core.events import WorkflowTerminated
+from rqflow.core.events import WorkflowStarted, WorkflowTerminated
 from rqflow.errors import InstanceClosed, InstanceNotFound, LeaseLost
 from rqflow.testing.conformance.actor import DONE, Actor
 from rqflow.testing.conformance.bench import Bench, names_of, signals_in
@@ -171,6 +171,16 @@ class TestTerminate(Standing):
         assert row.closed_at is not None
         await bench.wait()
         assert await actor.take() == []
+
+    async def test_what_no_turn_has_seen_keeps_its_start(self, bench: Bench) -> None:
+        """Its history tells what was asked for, though no code has run; news behind the start go [P2]."""
+        await bench.start(payload=b'["asked for"]')
+        await bench.signal("order")
+        assert await bench.terminate("order", "enough")
+        started, end = await bench.history()
+        assert isinstance(started, WorkflowStarted)
+        assert (started.payload, end) == (b'["asked for"]', WorkflowTerminated(reason="enough"))
+        assert (await bench.describe()).history_length == 2
 
     async def test_it_works_while_suspended_and_while_stalled(self, bench: Bench) -> None:
         """Whatever an open instance does, it can be ended."""

@@ -135,7 +135,7 @@ class TestDeadline(Standing):
         await bench.wait()
         outcome = await bench.outcome()
         assert (outcome.status, decode_failure(outcome.payload).kind) == ("timed_out", "timeout")
-        assert names_of(await bench.history()) == ["WorkflowTimedOut"]
+        assert names_of(await bench.history()) == ["WorkflowStarted", "WorkflowTimedOut"]
         await bench.refused(actor.commit_call(task, close=DONE), LeaseLost)
 
     async def test_each_run_has_its_own(self, bench: Bench) -> None:

@@ -36,12 +36,14 @@ function ends.release(instance, run)
   redis.call('UNLINK', key.outstanding(run), key.attempts(run))
 end
 
--- Append an end that the store itself decided on.
-function ends.record(run, row, body)
-  local stored = clock.now .. ' r ' .. body
-  redis.call('RPUSH', key.history(run), stored)
-  row.length = (row.length or 0) + 1
-  row.bytes = (row.bytes or 0) + #stored
+-- Append an end that the store itself decided on; before it the start, if no turn has seen that: it stays known.
+local function record(instance, row, body)
+  local first = tonumber(row.length or 0) == 0 and redis.call('LINDEX', key.inbox(instance), 0) or nil
+  local events = { first or clock.now .. ' r ' .. body, first and clock.now .. ' r ' .. body }
+  redis.call('RPUSH', key.history(row.run), unpack(events))
+  for _, event in ipairs(events) do
+    row.length, row.bytes = (row.length or 0) + 1, (row.bytes or 0) + #event
+  end
 end
 
 -- The instance has ended. `row` is from rows.live and is brought up to date; `how` has: status, result, and perhaps
@@ -49,7 +51,7 @@ end
 function ends.close(instance, row, how)
   local before = row.status
   local closed_order = clock.next('closed')
-  if how.body then ends.record(row.run, row, how.body) end
+  if how.body then record(instance, row, how.body) end
   tasks.drop(instance, row)
   if before == 'pending' then due.remove('start', 0, row.run, instance) end
   if row.deadline_ms then due.remove('deadline', 0, row.run, instance) end
