@@ -73,7 +73,7 @@ async def test_p10_consumers_and_streams_of_dead_workers_do_not_pile_up(ground: 
 
 
 async def test_p1_forgotten_scripts_and_broken_connections_lose_nothing(yard: Yard) -> None:
-    """[P1] [F16] In the middle of work all scripts are flushed and all connections closed, again and again: nobody is
+    """[P1] In the middle of work all scripts are flushed and all connections closed, again and again: nobody is
     deaf, nobody dies of NOSCRIPT."""
     handles = [await yard.client.start(order, yard.folder) for _ in range(20)]
     async with yard.worker(**QUICK), yard.worker(**QUICK):

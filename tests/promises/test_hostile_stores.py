@@ -63,7 +63,7 @@ def _cut(stored: bytes) -> bytes:
 async def test_a_history_that_cannot_be_read_stalls_and_goes_on_when_it_can(
     ground: Yard, spoil: Callable[[bytes], bytes], says: str
 ) -> None:
-    """[P7, P1] [B20] The instance is set aside with what is wrong; mended and resumed it goes on as if nothing was."""
+    """[P7, P1] The instance is set aside with what is wrong; mended and resumed it goes on as if nothing was."""
     async with ground.worker(cache_size=0, **QUICK):
         victim = await ground.client.start(waiting, ground.folder)
         await ground.until(lambda: effects(ground.folder, "before"))
@@ -181,7 +181,7 @@ async def test_p1_a_redis_that_becomes_a_replica_and_a_master_again_loses_nothin
 
 
 async def test_a_redis_that_evicts_is_refused_unless_told_otherwise(yard: Yard, redis_server: EmbeddedServer) -> None:
-    """[P1] [F15] It would throw instances away when its memory is short."""
+    """[P1] It would throw instances away when its memory is short."""
     yard.store.redis.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(BackendRefused, match="allkeys-lru"):
         await open_backend(redis_server.url, yard.hub)

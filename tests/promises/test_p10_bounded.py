@@ -34,7 +34,7 @@ async def empty(yard: Yard) -> None:
 
 @pytest.mark.timeout(180)
 async def test_p10_ten_thousand_instances_leave_only_permanent_keys(yard: Yard) -> None:
-    """[P10] [F20] Run to their end by two workers; after retention only the hub's own keys are there, by name."""
+    """[P10] Run to their end by two workers; after retention only the hub's own keys are there, by name."""
     yard.store.redis.config_set("appendfsync", "everysec")
     workers = [yard.process(lease=10.0) for _ in range(2)]
     for worker in workers:

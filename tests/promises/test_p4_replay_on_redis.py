@@ -49,7 +49,7 @@ def written(decision: Decision) -> list[object]:
 
 
 async def test_p4_what_workers_wrote_is_decided_again_from_every_prefix(ground: Yard) -> None:
-    """[P4] [G1] Each turn of each history, by an executor that knows only what stood before it: the same commands."""
+    """[P4] Each turn of each history, by an executor that knows only what stood before it: the same commands."""
     async with ground.worker(), ground.worker():
         handles: list[AsyncHandle[Any]] = [await ground.client.start(order, ground.folder) for _ in range(3)]
         gatherer = await ground.client.start(collecting, 9, 20, [])

@@ -135,7 +135,7 @@ class Chaos:
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_p6_whatever_happens_news_have_one_task_and_all_ends(ground: Yard, seed: int) -> None:
-    """[P6, P2, P8] [A4, A5] Signals, turns, half turns, stale turns, tasks given back, stalls, suspensions and deaths,
+    """[P6, P2, P8] [A4] Signals, turns, half turns, stale turns, tasks given back, stalls, suspensions and deaths,
     in random order: after each, every instance with news has exactly one task; then one worker ends them all."""
     chaos = await Chaos(ground, seed + ground.cache_size).begin()
     for number in range(100):

@@ -130,7 +130,7 @@ async def test_p7_an_instance_whose_keys_are_spoiled_harms_no_other(
 
 
 async def test_p7_a_turn_that_kills_its_workers_is_set_aside(yard: Yard) -> None:
-    """[P7] [F10] Its instance stalls, with a reason that says so, and goes on when somebody has mended it; meanwhile
+    """[P7] Its instance stalls, with a reason that says so, and goes on when somebody has mended it; meanwhile
     others are served."""
     yard.hold(DEADLY)
     yard.process(processes=2, lease=0.5, max_losses=2)
@@ -145,7 +145,7 @@ async def test_p7_a_turn_that_kills_its_workers_is_set_aside(yard: Yard) -> None
 
 
 async def test_p7_an_activity_that_kills_its_workers_fails(yard: Yard) -> None:
-    """[P7] [F10] Its workflow is told, and could do something about it; others are served."""
+    """[P7] Its workflow is told, and could do something about it; others are served."""
     yard.hold(DEADLY)
     yard.process(processes=2, lease=0.5, max_losses=2)
     victim = await yard.client.start(deadly_step, yard.folder)

@@ -21,7 +21,7 @@ from tests.promises.verbs import effects
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 """Seconds after which a test gives up; far more than a loaded machine needs."""
 
 
