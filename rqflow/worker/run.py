@@ -9,7 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rqflow.authoring.registry import load_modules
+from rqflow.backend.calls.hubs import ReadStats
+from rqflow.backend.calls.tasks import Sweep
 from rqflow.backend.opening import open_backend, open_sync_backend
+from rqflow.backend.protocol import Backend
 from rqflow.worker.options import WorkerOptions
 from rqflow.worker.supervisor import supervise
 from rqflow.worker.worker import Worker
@@ -18,6 +21,8 @@ logger = logging.getLogger("rqflow.worker")
 
 COLD = 1
 """Exit code after a second signal."""
+BURST_ROUNDS = 20
+"""How often a burst begins again, at most, because tasks were left behind."""
 
 
 def run_worker(
@@ -73,10 +78,13 @@ async def _serve(service: Service) -> int:
     try:
         leases = await asyncio.to_thread(open_sync_backend, url, hub, allow_eviction=eviction)
         try:
-            worker = Worker(registry, backend=backend, leases=leases, options=service.options)
-            signals = _Signals(worker)
-            signals.listen()
-            await worker.run()
+            signals = _Signals()
+            for _ in range(BURST_ROUNDS):
+                worker = Worker(registry, backend=backend, leases=leases, options=service.options)
+                signals.listen(worker)
+                await worker.run()
+                if signals.count or not service.options.burst or not await _left_behind(backend, worker):
+                    break
             return COLD if signals.count > 1 else 0
         finally:
             leases.close()
@@ -84,14 +92,37 @@ async def _serve(service: Service) -> int:
         await backend.close()
 
 
+async def _left_behind(backend: Backend, worker: Worker) -> bool:
+    """Whether tasks wait that this worker could do, now that it has given back what was routed to it.
+
+    Two bursts at once can each find nothing while the other holds an instance: what the first gives back when it
+    leaves would wait for nobody. Nor would anybody sweep up what Redis handed to a read that was just hung up.
+    """
+    wanted = worker.options.subscription
+    for partition in range(backend.hub.partitions):
+        await backend.call(Sweep(partition=partition, worker=worker.standing.id, build=worker.standing.build))
+        stats = await backend.call(ReadStats(partition=partition))
+        for queue in stats.queues:
+            workflows, activities = queue.workflows_queued, queue.activities_queued
+            if not stats.workers:
+                workflows, activities = workflows + queue.workflows_leased, activities + queue.activities_leased
+            if (workflows and queue.name in wanted.workflow_queues) or (
+                activities and queue.name in wanted.activity_queues
+            ):
+                return True
+    return False
+
+
 class _Signals:
     """The first one drains, the second stops."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self) -> None:
         self.count = 0
-        self._worker = worker
+        self._worker: Worker | None = None
 
-    def listen(self) -> None:
+    def listen(self, worker: Worker) -> None:
+        """From now on they are for this worker."""
+        self._worker = worker
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             # Under a supervisor SIGINT is ignored: a terminal sends it to all, and the supervisor passes it on.
@@ -102,4 +133,5 @@ class _Signals:
         self.count += 1
         if self.count == 1:
             logger.warning("stopping: what runs is finished first; signal again to stop at once")
-        self._worker.stop(now=self.count > 1)
+        if self._worker is not None:
+            self._worker.stop(now=self.count > 1)

@@ -149,7 +149,7 @@ def test_a_burst_leaves_when_all_is_done(folder: Path, shell: Shell) -> None:
     command = (*RQFLOW, "worker", "greetings", "--burst", "--processes", "2")
     with running(folder / "worker.log", *command, cwd=folder, **shell.environment) as worker:
         assert worker.end(40) == 0, worker.said()
-        assert worker.said().count("serves hub") == 2
+        assert worker.said().count("serves hub") >= 2
     assert shell("stats", "--json").json["statuses"]["completed"] == 20
 
 
