@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -30,7 +31,7 @@ class WorkerProcess:
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.promises.processes", words],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True,
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             )  # fmt: skip
 
@@ -66,6 +67,8 @@ class WorkerProcess:
         if self._process.poll() is None:
             self.thaw()
             self.kill()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,15 @@ def log_all() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
 
 
+def end_with_parent() -> None:
+    """Standard input ends when the tests do, however they end: nobody is left behind."""
+    os.read(0, 1)  # not through sys.stdin, whose lock would be held when the process ends
+    os._exit(1)
+
+
 def main() -> int:
     """Be such a process."""
+    threading.Thread(target=end_with_parent, name="lifeline", daemon=True).start()
     words = Words(**json.loads(sys.argv[1]))
     return run_worker(
         url=words.url,
