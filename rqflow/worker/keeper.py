@@ -52,7 +52,7 @@ class Keeper:
         self._stats = stats
         self._random = random
         self._loop = asyncio.get_running_loop()
-        self._lease = options.lease.total_seconds()
+        self._lease = options.granted.total_seconds()
         self._every = self._lease / 3
         self._tick = min(self._every, options.deadlock_after.total_seconds() / 2, LONGEST_TICK)
         self._epoch = -1
@@ -113,7 +113,7 @@ class Keeper:
             Renew(
                 partition=partition,
                 worker=worker,
-                lease=self._options.lease,
+                lease=self._options.granted,
                 heartbeats=tuple((running.task.token, details) for running, details in by_partition[partition]),
                 stats=self._standing.stats,
             )

@@ -15,7 +15,7 @@ AWAY: Final = (BackendUnavailable, BackendRefused)
 """The store as a whole does not answer, or refuses all: that passes, and the same call is worth another try. Any other
 BackendError is about one call alone."""
 FIRST_WAIT = 0.05
-LONGEST_WAIT = 2.0
+LONGEST_WAIT = 1.0
 
 
 class Link:

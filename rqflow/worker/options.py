@@ -31,7 +31,7 @@ class WorkerOptions:
     processes: int = 4
     """Activities with isolate="process" that run at a time."""
     lease: timedelta = timedelta(seconds=10)
-    """How long our tasks stay ours without a word from us: others take over after it. At least 100 ms."""
+    """So long after our last word others have taken over what is ours. At least 100 ms."""
     sweep: timedelta = timedelta(seconds=1)
     """How often, in each partition, an idle worker looks for what others left behind: the net below everything."""
     cache_size: int = 1_000
@@ -83,6 +83,11 @@ class WorkerOptions:
             raise BadInput(f"a queue is named twice: {', '.join(self.queues)}")
         if not (self.workflows or self.activities):
             raise BadInput("a worker must take workflows, activities or both")
+
+    @property
+    def granted(self) -> timedelta:
+        """The lease that the store is asked for: the rest of `lease` is for those who take over."""
+        return self.lease * 0.9
 
     @property
     def subscription(self) -> Subscription:

@@ -62,7 +62,7 @@ class Registration:
         calls = [Unregister(partition=number, worker=worker) for number in self._partitions]
         # Blocked reads were hung up a moment ago. The store must have seen that before it hands on what we had, or one
         # of them is given it: so their sockets are closed first, and the store has gone round once.
-        around = [Renew(partition=number, worker=worker, lease=self._options.lease) for number in self._partitions]
+        around = [Renew(partition=number, worker=worker, lease=self._options.granted) for number in self._partitions]
         try:
             async with asyncio.timeout(LEAVE_WAIT):
                 await asyncio.sleep(0)
@@ -79,4 +79,4 @@ class Registration:
 
     def _registers(self) -> list[Register]:
         record = self._standing.record()
-        return [Register(partition=number, worker=record, lease=self._options.lease) for number in self._partitions]
+        return [Register(partition=number, worker=record, lease=self._options.granted) for number in self._partitions]

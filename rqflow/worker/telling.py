@@ -27,7 +27,7 @@ class Telling:
             renewal = Renew(
                 partition=task.partition,
                 worker=self._standing.id,
-                lease=self._options.lease,
+                lease=self._options.granted,
                 heartbeats=((task.token, details),),
                 stats=self._standing.stats,
             )

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from rqflow.backend.calls.tasks import Taken
 
+SWEEP_PAUSE = 0.1
+"""Seconds between sweeps at least, however many leases end: a takeover that fails must not make a busy loop."""
 SHORTEST_BARREN = 0.01
 LONGEST_BARREN = 1.0
 
@@ -18,6 +20,7 @@ class Times:
         self.next_due = math.inf
         self.next_sweep = now
         self._sweep_every = sweep_every.total_seconds()
+        self._swept = -math.inf
         self._barren = 0
 
     @property
@@ -28,12 +31,18 @@ class Times:
     def swept(self, now: float, *, more: bool) -> None:
         """A sweep was done; more of it is wanted at once, or one in a while."""
         self.next_sweep = now if more else now + self._sweep_every
+        self._swept = now
 
     def learn(self, taken: Taken, now: float, *, fired: int | None) -> None:
         """What a Take said of the partition's next due member; `fired` is what a FireDue just before it handled.
 
         A member that is due and stays so (`fired` is 0) must not make a busy loop: it is left longer each time.
+        A lease of another that ends is swept up when it does, not when the next sweep happens to come.
         """
+        if taken.next_lapse_ms is not None:
+            # Redis' milliseconds are rounded down, so the lease has ended for certain one later.
+            lapse = now + (taken.next_lapse_ms + 1 - taken.now_ms) / 1000
+            self.next_sweep = min(self.next_sweep, max(lapse, self._swept + SWEEP_PAUSE))
         if taken.next_due_ms is None:
             self.next_due = math.inf
             self._barren = 0

@@ -7,6 +7,7 @@ import math
 import socket
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -94,6 +95,20 @@ def test_due_times_are_relative_to_redis_and_need_no_local_wall_clock() -> None:
     assert times.next_due == pytest.approx(7.05)
     times.learn(Taken(tasks=(), notices=(), now_ms=1_000, next_due_ms=None, outbox=0), 7.0, fired=None)
     assert math.isinf(times.next_due)
+
+
+def test_p6_the_end_of_anothers_lease_is_awaited_to_the_millisecond() -> None:
+    """[P6] A worker sweeps when a lease ends, not at its next round; one that stays lapsed makes no busy loop."""
+    times = Times(0.0, timedelta(seconds=60))
+    times.swept(7.0, more=False)
+    lapse = Taken(tasks=(), notices=(), now_ms=1_000, next_due_ms=None, outbox=0, next_lapse_ms=1_500)
+    times.learn(lapse, 7.0, fired=None)
+    assert times.next_sweep == pytest.approx(7.501)
+    times.swept(8.0, more=False)
+    times.learn(replace(lapse, next_lapse_ms=0), 8.0, fired=None)
+    assert times.next_sweep == pytest.approx(8.1)
+    times.learn(replace(lapse, next_lapse_ms=None), 8.0, fired=None)
+    assert times.next_sweep == pytest.approx(8.1)
 
 
 async def test_a_lost_store_is_logged_once_and_once_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:

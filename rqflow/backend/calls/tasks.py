@@ -175,6 +175,8 @@ class Taken:
     """When the next timer, retry, timeout … of this partition is due."""
     outbox: int
     """Messages waiting to be relayed."""
+    next_lapse_ms: int | None = None
+    """When the lease of another worker ends, unless it is renewed: what that one had can be swept up from then on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from rqflow.backend.calls.tasks import ActivityTask, Sweep, WorkflowTask
 from rqflow.core.events import ActivityFailed
@@ -36,6 +37,16 @@ class TestLease(Standing):
         await other.sweep()
         assert await other.take() == []
         await actor.commit(task, close=DONE)
+
+    async def test_p6_a_worker_is_told_when_the_next_lease_of_another_ends(self, bench: Bench) -> None:
+        """[P6] So it is there when there is something to take over, and need not look before."""
+        actor = await worker(bench, lease=BLINK)
+        assert (await actor.taken(0)).next_lapse_ms is None
+        await worker(bench, "later", lease=2 * LONG)
+        await worker(bench, "sooner", lease=LONG)
+        taken = await actor.taken(0)
+        assert taken.next_lapse_ms is not None
+        assert 0 < taken.next_lapse_ms - taken.now_ms <= LONG / timedelta(milliseconds=1)
 
     async def test_p3_a_dead_worker_that_wakes_changes_nothing(self, bench: Bench) -> None:
         """Declared dead, its renewals, takes, commits and results are refused; it comes back under a new id."""

@@ -6,7 +6,8 @@
 --       activity_room    int
 --       entries          rows(stream,entry)  leased by a blocked read, to be loaded
 --       again            int                 1: what the worker has on lease, too
--- Returns {now, when the next is due or -1, messages in the outbox, tasks (see loading), tokens not wanted}, or lease.
+-- Returns {now, when the next is due or -1, messages in the outbox, tasks (see loading), tokens not wanted, when the
+--   next lease of another worker ends or -1}, or lease.
 -- @include activities
 -- @include clock
 -- @include due
@@ -58,4 +59,7 @@ if #unwanted > 0 then
   redis.call('LTRIM', key.notices(worker), #unwanted, -1)
   loading.drop_wakes(own)
 end
-return { clock.now, due.next() or -1, redis.call('XLEN', key.outbox()), found, unwanted }
+-- Whoever is to be taken over lapses next: before that nobody need look for the dead.
+local leases = redis.call('ZRANGE', key.workers(), 0, 1, 'WITHSCORES')
+local lapse = tonumber(leases[1] ~= worker and leases[2] or leases[4] or -1)
+return { clock.now, due.next() or -1, redis.call('XLEN', key.outbox()), found, unwanted, lapse }
