@@ -5,10 +5,11 @@ RqflowError
 │   ├── BadValue                a value does not fit its annotation, or is no JSON
 │   └── PayloadTooLarge         an encoded value passes the payload limit
 ├── NotFound                    what was named does not exist                            (also LookupError)
-│   ├── InstanceNotFound · HubNotFound · RunNotFound
+│   ├── InstanceNotFound · HubNotFound · RunNotFound · ScheduleNotFound
 │   └── UnknownName             no workflow, activity, signal, query or update of that name
 ├── Conflict                    it exists, but its state forbids this
 │   ├── InstanceExists · InstanceClosed · InstanceNotClosed · HubExists · HubMismatch
+│   ├── ScheduleExists · ScheduleChanged
 ├── LimitReached                a bound was passed: inbox, history, outstanding, …
 ├── LeaseLost                   another worker holds this task now
 ├── ProcessDied                 an activity's own process ended without an answer
@@ -100,6 +101,14 @@ class HubNotFound(NotFound):
         self.hub = hub
 
 
+class ScheduleNotFound(NotFound):
+    """No schedule has this id; it never existed, or was deleted."""
+
+    def __init__(self, schedule: str) -> None:
+        super().__init__(f"no schedule {schedule!r}; rqflow schedule list shows those that there are")
+        self.schedule = schedule
+
+
 class UnknownName(NotFound):
     """No workflow, activity, queue, signal, query or update has this name."""
 
@@ -151,6 +160,22 @@ class HubExists(Conflict):
 
 class HubMismatch(Conflict):
     """The hub on this server has another layout than this rqflow can serve."""
+
+
+class ScheduleExists(Conflict):
+    """A schedule has this id already."""
+
+    def __init__(self, schedule: str) -> None:
+        super().__init__(f"schedule {schedule!r} exists; choose another id, or update it")
+        self.schedule = schedule
+
+
+class ScheduleChanged(Conflict):
+    """Another changed this schedule since it was read, or its time has moved on; nothing was written."""
+
+    def __init__(self, schedule: str) -> None:
+        super().__init__(f"schedule {schedule!r} has changed since it was read; nothing was written, look again")
+        self.schedule = schedule
 
 
 class LimitReached(RqflowError):

@@ -20,6 +20,7 @@ FLOORS = {
     "converters": 2,
     "settings": 2,
     "core": 3,
+    "schedules": 3,
     "backend": 4,
     "authoring": 4,
     "worker": 5,
