@@ -7,9 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from rqflow.backend.opening import create_hub, delete_hub, open_backend, open_sync_backend
+from rqflow.testing.doom import run_until_death
+from rqflow.testing.fates import Counting, Death, FatedBackend, FatedSyncBackend
 from tests.conftest import fresh_name
 from tests.promises.evidence import PERMANENT
-from tests.promises.fates import Death, Fate, FatedBackend, FatedLeases
 from tests.promises.verbs import ORDER, order
 from tests.promises.yard import Yard
 
@@ -18,29 +19,19 @@ AT_ONCE = 12
 """Cases that run beside each other."""
 
 
-async def survive(yard: Yard, fate: Fate) -> None:
+async def survive(yard: Yard, fate: Counting) -> None:
     """An order is begun by a worker with this fate, and ended by another if need be."""
     options = {"lease": LEASE, "sweep": timedelta(milliseconds=100)}
-    doomed = yard.worker(backend=FatedBackend(yard.backend, fate), leases=FatedLeases(yard.leases, fate), **options)
+    backend = FatedBackend(yard.backend, fate)
+    doomed = yard.worker(backend=backend, leases=FatedSyncBackend(yard.leases, fate), **options)
     handle = await yard.client.start(order, yard.folder)
-    running = asyncio.create_task(doomed.run())
-    ending = asyncio.create_task(handle.result())
-    try:
-        if isinstance(fate, Death):
-            dying = asyncio.create_task(fate.dead.wait())
-            await asyncio.wait((ending, dying), return_when=asyncio.FIRST_COMPLETED)
-            dying.cancel()
-            async with yard.worker(**options):
-                assert await asyncio.wait_for(ending, 20) == ORDER
-        else:
-            assert await asyncio.wait_for(ending, 20) == ORDER
-    finally:
-        doomed.stop(now=True)
-        # One that died before it was registered says so; one that died later leaves quietly.
-        await asyncio.wait((running,))
-        ending.cancel()
-        if not running.cancelled():
-            running.exception()
+    if isinstance(fate, Death):
+        await asyncio.wait_for(run_until_death(doomed, fate, backend), 20)
+        async with yard.worker(**options):
+            assert await asyncio.wait_for(handle.result(), 20) == ORDER
+    else:
+        async with doomed:
+            assert await asyncio.wait_for(handle.result(), 20) == ORDER
     await yard.check([handle])
     await leaves_nothing(yard)
 
@@ -60,7 +51,7 @@ async def test_p1_a_worker_may_die_at_any_call(
     """[P1, P2, P5, P6, P10] [A4] Whether its last words arrived or not: the order completes, with each result once."""
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def case(number: int, fate: Fate) -> int:
+    async def case(number: int, fate: Counting) -> int:
         async with room:
             hub, folder = fresh_name("every-call"), tmp_path / str(number)
             folder.mkdir()
@@ -75,7 +66,7 @@ async def test_p1_a_worker_may_die_at_any_call(
             finally:
                 await yard.close()
                 delete_hub(redis_url, hub, force=True)
-            return fate.sent
+            return len(fate.said["call"])
 
     counting = Counting()
     calls = await case(0, counting)
@@ -86,10 +77,3 @@ async def test_p1_a_worker_may_die_at_any_call(
         for at in range(start, calls + 1, step):
             group.create_task(case(2 * at, Death(at, carried_out=False)))
             group.create_task(case(2 * at + 1, Death(at, carried_out=True)))
-
-
-class Counting(Fate):
-    """Counts."""
-
-    def before(self) -> None:
-        self.sent += 1

@@ -10,7 +10,8 @@ import pytest
 
 from rqflow.core.commands import Decision, SetAttributes
 from rqflow.errors import LeaseLost, LimitReached
-from tests.promises.fates import FatedLeases, Lateness
+from rqflow.testing.fates import FatedSyncBackend
+from tests.promises.fates import Lateness
 from tests.promises.ghost import Ghost, of_kind
 from tests.promises.verbs import ORDER, collecting, order, single
 from tests.promises.yard import Yard
@@ -24,7 +25,7 @@ async def test_p2_workers_that_keep_losing_their_leases_write_one_history(ground
     workers = [
         ground.worker(
             lease=timedelta(milliseconds=200), sweep=timedelta(milliseconds=50), max_losses=1_000,
-            leases=FatedLeases(ground.leases, Lateness(0.4, 0.4, seed)),
+            leases=FatedSyncBackend(ground.leases, Lateness(0.4, 0.4, seed)),
         )
         for seed in range(3)
     ]  # fmt: skip

@@ -13,7 +13,8 @@ from rqflow.backend.calls.tasks import CompleteActivity
 from rqflow.core.events import ActivityCompleted, ActivityFailed
 from rqflow.core.wire import encode
 from rqflow.errors import BackendUnavailable, LeaseLost
-from tests.promises.fates import FatedBackend, Losses
+from rqflow.testing.fates import FatedBackend
+from tests.promises.fates import Losses
 from tests.promises.ghost import Ghost, of_kind
 from tests.promises.verbs import ORDER, effects, flaky, order, single
 from tests.promises.yard import Yard

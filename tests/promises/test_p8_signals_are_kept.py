@@ -6,8 +6,9 @@ import asyncio
 from datetime import timedelta
 
 from rqflow.core.events import SignalReceived, WorkflowContinued
+from rqflow.testing.fates import FatedBackend
 from tests.promises.evidence import history_of
-from tests.promises.fates import FatedBackend, Losses
+from tests.promises.fates import Losses
 from tests.promises.verbs import collecting, effects, slowly_collecting
 from tests.promises.yard import Yard
 
