@@ -1,0 +1,1 @@
+"""Recovery: how long work stands still after each fault."""
