@@ -3,7 +3,7 @@
 RqflowError
 ├── BadInput                    the caller's value, id, option or module is wrong        (also ValueError)
 │   ├── BadValue                a value does not fit its annotation, or is no JSON
-│   └── PayloadTooLarge         an encoded value passes the payload limit
+│   └── BadSchedule · PayloadTooLarge
 ├── NotFound                    what was named does not exist                            (also LookupError)
 │   ├── InstanceNotFound · HubNotFound · RunNotFound · ScheduleNotFound
 │   └── UnknownName             no workflow, activity, signal, query or update of that name
@@ -26,8 +26,7 @@ RqflowError
 │   └── RemoteError             an exception of another process, readable
 ├── ResultTimeout               the wait ended, the run goes on                          (also TimeoutError)
 ├── ReplayError                 a history cannot be followed by this code; the instance stalls
-│   ├── ReplayMismatch          the code asks for another command than the one recorded
-│   ├── UnknownVersion · UnknownEvent · CorruptEvent
+│   ├── ReplayMismatch · UnknownVersion · UnknownEvent · CorruptEvent
 ├── NotDeterministic            workflow code asked for what cannot be repeated          (also RuntimeError)
 ├── NotInWorkflow · NotInActivity                                                        (also RuntimeError)
 ├── IllegalTransition           a state table has no such edge: a fault of ours
@@ -60,14 +59,20 @@ class BadValue(BadInput):
         self.got = got
 
 
+class BadSchedule(BadInput):
+    """A schedule cannot be as it is written: a spec, a zone, a name, a template; `field` says which part is wrong."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
 class PayloadTooLarge(BadInput):
     """An encoded value passes the payload limit of its hub."""
 
     def __init__(self, where: str, size: int, limit: int) -> None:
-        super().__init__(
-            f"{where}: the encoded value is {size:,} bytes, the limit is {limit:,}; "
-            "keep large data elsewhere and pass a reference"
-        )
+        advice = "keep large data elsewhere and pass a reference"
+        super().__init__(f"{where}: the encoded value is {size:,} bytes, the limit is {limit:,}; {advice}")
         self.size = size
         self.limit = limit
 
@@ -128,10 +133,8 @@ class InstanceExists(Conflict):
     """The id is taken, and the id policy says to refuse."""
 
     def __init__(self, instance: str, status: str) -> None:
-        super().__init__(
-            f"instance {instance!r} exists already and is {status}; choose another id, "
-            "or another policy (on_conflict=, on_reuse=)"
-        )
+        advice = "choose another id, or another policy (on_conflict=, on_reuse=)"
+        super().__init__(f"instance {instance!r} exists already and is {status}; {advice}")
         self.instance = instance
         self.status = status
 
@@ -288,10 +291,9 @@ class ReplayMismatch(ReplayError):
     """The code asks for another command than the history has at this position."""
 
     def __init__(self, position: int, recorded: str, asked: str) -> None:
-        super().__init__(
-            f"replay differs at command {position}: the history has {recorded}, the code now asks for {asked}; "
-            "deploy code that follows the history (the instance then goes on by itself) or terminate it"
-        )
+        advice = "deploy code that follows the history (the instance then goes on by itself) or terminate it"
+        said = f"the history has {recorded}, the code now asks for {asked}"
+        super().__init__(f"replay differs at command {position}: {said}; {advice}")
         self.position = position
         self.recorded = recorded
         self.asked = asked

@@ -34,6 +34,7 @@ FLOORS = {
 }
 HOMES = {
     "orjson": "converters/json.py",
+    "croniter": "schedules/cron.py",
     "redis": "backend/redis/",
     "click": "cli/",
     "rich": "cli/",
