@@ -32,8 +32,9 @@ RqflowError
 ├── IllegalTransition           a state table has no such edge: a fault of ours
 └── BackendError
     ├── BackendUnavailable      Redis does not answer, or is loading                     (also ConnectionError)
-    └── BackendRefused          Redis answers no: password, rights, read-only, memory, version, eviction
-        └── BackendFull         it is out of memory
+    ├── BackendRefused          Redis answers no: password, rights, read-only, memory, version, eviction
+    │   └── BackendFull         it is out of memory
+    └── NotDurable              accepted, but not known to be as safe as the hub's durability asks
 """
 
 from __future__ import annotations
@@ -54,9 +55,7 @@ class BadValue(BadInput):
 
     def __init__(self, message: str, *, where: str = "", expected: str = "", got: str = "") -> None:
         super().__init__(message)
-        self.where = where
-        self.expected = expected
-        self.got = got
+        self.where, self.expected, self.got = where, expected, got
 
 
 class BadSchedule(BadInput):
@@ -73,8 +72,7 @@ class PayloadTooLarge(BadInput):
     def __init__(self, where: str, size: int, limit: int) -> None:
         advice = "keep large data elsewhere and pass a reference"
         super().__init__(f"{where}: the encoded value is {size:,} bytes, the limit is {limit:,}; {advice}")
-        self.size = size
-        self.limit = limit
+        self.size, self.limit = size, limit
 
 
 class NotFound(RqflowError, LookupError):
@@ -94,8 +92,7 @@ class RunNotFound(NotFound):
 
     def __init__(self, instance: str, run: str) -> None:
         super().__init__(f"instance {instance!r} has no run {run!r}, or its retention passed")
-        self.instance = instance
-        self.run = run
+        self.instance, self.run = instance, run
 
 
 class HubNotFound(NotFound):
@@ -120,41 +117,39 @@ class UnknownName(NotFound):
     def __init__(self, kind: str, name: str, known: tuple[str, ...] = ()) -> None:
         listed = f"; known: {', '.join(known)}" if known else ""
         super().__init__(f"no {kind} named {name!r}{listed}")
-        self.kind = kind
-        self.name = name
-        self.known = known
+        self.kind, self.name, self.known = kind, name, known
 
 
 class Conflict(RqflowError):
     """It exists, but its state forbids what was asked."""
 
 
-class InstanceExists(Conflict):
+class InstanceConflict(Conflict):
+    """The `status` of an `instance` forbids it."""
+
+    says = "instance {!r} is {}"
+
+    def __init__(self, instance: str, status: str) -> None:
+        super().__init__(self.says.format(instance, status))
+        self.instance, self.status = instance, status
+
+
+class InstanceExists(InstanceConflict):
     """The id is taken, and the id policy says to refuse."""
 
-    def __init__(self, instance: str, status: str) -> None:
-        advice = "choose another id, or another policy (on_conflict=, on_reuse=)"
-        super().__init__(f"instance {instance!r} exists already and is {status}; {advice}")
-        self.instance = instance
-        self.status = status
+    says = "instance {!r} exists already and is {}; choose another id, or another policy (on_conflict=, on_reuse=)"
 
 
-class InstanceClosed(Conflict):
+class InstanceClosed(InstanceConflict):
     """The instance has ended and takes no more events."""
 
-    def __init__(self, instance: str, status: str) -> None:
-        super().__init__(f"instance {instance!r} has ended ({status}) and takes no more events")
-        self.instance = instance
-        self.status = status
+    says = "instance {!r} has ended ({}) and takes no more events"
 
 
-class InstanceNotClosed(Conflict):
+class InstanceNotClosed(InstanceConflict):
     """The instance still runs, and this needs one that has ended."""
 
-    def __init__(self, instance: str, status: str) -> None:
-        super().__init__(f"instance {instance!r} is {status}; this needs an instance that has ended")
-        self.instance = instance
-        self.status = status
+    says = "instance {!r} is {}; this needs an instance that has ended"
 
 
 class HubExists(Conflict):
@@ -186,8 +181,7 @@ class LimitReached(RqflowError):
 
     def __init__(self, what: str, limit: int, hint: str = "") -> None:
         super().__init__(f"{what}: the limit is {limit:,}" + (f"; {hint}" if hint else ""))
-        self.what = what
-        self.limit = limit
+        self.what, self.limit = what, limit
 
 
 class LeaseLost(RqflowError):
@@ -203,8 +197,7 @@ class ProcessDied(RqflowError):
 
     def __init__(self, activity: str, how: str) -> None:
         super().__init__(f"the process of activity {activity!r} ended without an answer, {how}")
-        self.activity = activity
-        self.how = how
+        self.activity, self.how = activity, how
 
 
 class OutcomeError(RqflowError):
@@ -267,8 +260,7 @@ class CompensationFailed(OutcomeError):
     def __init__(self, step: str, error: BaseException, count: int) -> None:
         more = f" ({count} compensations failed)" if count > 1 else ""
         super().__init__(f"compensation {step} failed{more}: {type(error).__name__}: {error}")
-        self.step = step
-        self.error = error
+        self.step, self.error = step, error
 
 
 class QueryFailed(OutcomeError):
@@ -294,9 +286,7 @@ class ReplayMismatch(ReplayError):
         advice = "deploy code that follows the history (the instance then goes on by itself) or terminate it"
         said = f"the history has {recorded}, the code now asks for {asked}"
         super().__init__(f"replay differs at command {position}: {said}; {advice}")
-        self.position = position
-        self.recorded = recorded
-        self.asked = asked
+        self.position, self.recorded, self.asked = position, recorded, asked
 
 
 class UnknownVersion(ReplayError):
@@ -328,8 +318,7 @@ class IllegalTransition(RqflowError):
 
     def __init__(self, state: str, trigger: str) -> None:
         super().__init__(f"no transition from {state!r} by {trigger!r}")
-        self.state = state
-        self.trigger = trigger
+        self.state, self.trigger = state, trigger
 
 
 class BackendError(RqflowError):
@@ -346,3 +335,12 @@ class BackendRefused(BackendError):
 
 class BackendFull(BackendRefused):
     """Redis is out of memory and refuses writes; nothing was written."""
+
+
+class NotDurable(BackendError):
+    """It was accepted and goes on; that it is as safe as the hub's durability asks is not known. Asking again is safe:
+    the same id and request_id are the same wish, and return when that wish is safe."""
+
+    def __init__(self, message: str, *, instance: str, durability: str, replicas: int) -> None:
+        super().__init__(message)
+        self.instance, self.durability, self.replicas = instance, durability, replicas

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from rqflow.backend.calls.durability import MEMORY, read_durability
 from rqflow.backend.calls.hubs import HubInfo, Limits
 from rqflow.backend.memory.opening import memory_store, open_memory, open_memory_sync
 from rqflow.backend.protocol import Backend, SyncBackend
 from rqflow.backend.redis import hubs
-from rqflow.backend.redis.address import parse_address
+from rqflow.backend.redis.address import Endpoint, parse_address
 from rqflow.backend.redis.backend import RedisBackend, SyncRedisBackend
 from rqflow.backend.redis.delivery import Pipelines, Replies
-from rqflow.backend.redis.fitness import check_servers
+from rqflow.backend.redis.fitness import Facts, check_durability, check_servers
 from rqflow.backend.redis.routing import Routes
 from rqflow.backend.redis.servers import BlockingServers, Servers
 from rqflow.backend.redis.sockets import Timeouts
@@ -73,9 +74,11 @@ def open_sync_backend(
 
 
 def _enter(routes: Routes, hub: str, *, allow_eviction: bool) -> Generator[Pipelines, Replies, HubInfo]:
-    yield from check_servers(routes, allow_eviction=allow_eviction)
+    servers = yield from check_servers(routes, allow_eviction=allow_eviction)
     try:
-        return (yield from hubs.read_hub(routes, hub))
+        found = yield from hubs.read_hub(routes, hub)
+        check_durability(hub, found.durability, servers)
+        return found
     except HubNotFound:
         if hub != DEFAULT_HUB:
             raise
@@ -90,40 +93,64 @@ def _memory_name(url: str) -> str | None:
 # ---- what operators do ------------------------------------------------------------------------------------------
 
 
-def create_hub(url: str, name: str, *, partitions: int = 1, retention: timedelta = hubs.DEFAULT_RETENTION) -> HubInfo:
-    """Create a hub, or find it there with the same settings. Raises HubExists, BadInput."""
+def create_hub(
+    url: str,
+    name: str,
+    *,
+    partitions: int = 1,
+    retention: timedelta = hubs.DEFAULT_RETENTION,
+    durability: str = MEMORY,
+) -> HubInfo:
+    """Create a hub, or find it there with the same settings.
+
+    `durability` is how safe what its clients are told must be: `memory` (the master has it), `fsync` (and keeps an
+    append-only file), `replica:N` (and N replicas have it), `fsync-replica` (and its disk and a replica's have it).
+    Raises HubExists, BadInput; BackendRefused if a server cannot keep that.
+    """
     memory = _memory_name(url)
     if memory is not None:
+        if read_durability(durability).text != MEMORY:
+            raise BadInput(f"a memory:// store keeps nothing, so it cannot promise durability {durability}")
         return memory_store(memory, hubs.check_name(name), partitions=partitions, retention=retention).hub
-    with _admin(url) as servers:
-        return servers.drive(hubs.create_hub(servers.routes, name, partitions, retention))
+    with _admin(url) as (servers, facts):
+        check_durability(hubs.check_name(name), durability, facts)
+        return servers.drive(hubs.create_hub(servers.routes, name, partitions, retention, durability))
+
+
+def change_hub(url: str, name: str, *, durability: str) -> HubInfo:
+    """Give a hub another durability; who has it open learns that when it opens it again.
+
+    Raises HubNotFound, BadInput, BackendRefused.
+    """
+    with _admin(url) as (servers, facts):
+        check_durability(hubs.check_name(name), durability, facts)
+        return servers.drive(hubs.change_hub(servers.routes, name, durability))
 
 
 def list_hubs(url: str) -> tuple[HubInfo, ...]:
     """All hubs of a server, by name."""
-    with _admin(url) as servers:
+    with _admin(url) as (servers, _):
         return servers.drive(hubs.list_hubs(servers.routes))
 
 
 def describe_hub(url: str, name: str) -> HubInfo:
-    """What is fixed about a hub. Raises HubNotFound, HubMismatch."""
-    with _admin(url) as servers:
+    """What is written down about a hub. Raises HubNotFound, HubMismatch."""
+    with _admin(url) as (servers, _):
         return servers.drive(hubs.read_hub(servers.routes, name))
 
 
 def delete_hub(url: str, name: str, *, force: bool = False) -> int:
     """Remove a hub and every key of it; how many keys. Raises HubNotFound, Conflict (it is in use, unless `force`)."""
-    with _admin(url) as servers:
+    with _admin(url) as (servers, _):
         return servers.drive(hubs.delete_hub(servers.routes, name, force=force))
 
 
 @contextmanager
-def _admin(url: str) -> Iterator[BlockingServers]:
+def _admin(url: str) -> Iterator[tuple[BlockingServers, Mapping[Endpoint, Facts]]]:
     if _memory_name(url) is not None:
         raise BadInput("a memory:// store has no hubs to look after; give the URL of a Redis")
     servers = BlockingServers(parse_address(url), Timeouts())
     try:
-        servers.drive(check_servers(servers.routes, allow_eviction=True))
-        yield servers
+        yield servers, servers.drive(check_servers(servers.routes, allow_eviction=True))
     finally:
         servers.close()

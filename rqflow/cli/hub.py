@@ -1,4 +1,4 @@
-"""Hub: `hub create`, `list`, `show` and `delete`: the namespaces of a Redis."""
+"""Hub: `hub create`, `list`, `show`, `set` and `delete`: the namespaces of a Redis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from rqflow.backend.calls.hubs import HubInfo
-from rqflow.backend.opening import create_hub, delete_hub, describe_hub, list_hubs
+from rqflow.backend.opening import change_hub, create_hub, delete_hub, describe_hub, list_hubs
 from rqflow.cli.arguments import Duration
 from rqflow.cli.screen import Column, iso, local, show_facts, show_json, show_table, span
 from rqflow.cli.session import Session, json_option, with_session
@@ -16,7 +16,7 @@ from rqflow.cli.session import Session, json_option, with_session
 
 @click.group()
 def hub() -> None:
-    """Create, list, show and delete hubs: namespaces that know nothing of each other.
+    """Create, list, show, change and delete hubs: namespaces that know nothing of each other.
 
     \b
     Example:
@@ -41,21 +41,35 @@ def hub() -> None:
     metavar="TIME",
     help="How long ended instances are kept.",
 )
+@click.option(
+    "--durability",
+    default="memory",
+    show_default=True,
+    metavar="HOW",
+    help="How safe what clients are told must be: memory, fsync, replica:N, fsync-replica.",
+)
 @json_option
 @with_session
-def create(session: Session, *, name: str, partitions: int, retention: timedelta, as_json: bool) -> None:  # fmt: skip
+def create(
+    session: Session, *, name: str, partitions: int, retention: timedelta, durability: str, as_json: bool
+) -> None:
     """Create a hub, or find it there with the same settings.
 
     \b
     Example:
-      rqflow hub create shop --partitions 4 --retention 30d
+      rqflow hub create shop --partitions 4 --retention 30d --durability replica:1
     """
     with session.naming_address():
-        found = create_hub(session.settings.url, name, partitions=partitions, retention=retention)
+        found = create_hub(
+            session.settings.url, name, partitions=partitions, retention=retention, durability=durability
+        )
     if as_json:
         show_json(_plain(found))
     else:
-        click.echo(f"hub {found.name} has {_partitions(found)} and keeps ended instances {span(found.retention)}")
+        click.echo(
+            f"hub {found.name} has {_partitions(found)}, keeps ended instances {span(found.retention)}, "
+            f"durability {found.durability}"
+        )
 
 
 @hub.command("list")
@@ -74,8 +88,14 @@ def list_command(session: Session, *, as_json: bool) -> None:
         show_json([_plain(one) for one in found])
         return
     show_table(
-        (Column("HUB"), Column("PARTITIONS", right=True), Column("RETENTION", right=True), Column("CREATED")),
-        [(one.name, one.partitions, span(one.retention), local(one.created_at)) for one in found],
+        (
+            Column("HUB"),
+            Column("PARTITIONS", right=True),
+            Column("RETENTION", right=True),
+            Column("DURABILITY"),
+            Column("CREATED"),
+        ),
+        [(one.name, one.partitions, span(one.retention), one.durability, local(one.created_at)) for one in found],
     )
 
 
@@ -84,7 +104,7 @@ def list_command(session: Session, *, as_json: bool) -> None:
 @json_option
 @with_session
 def show(session: Session, *, name: str, as_json: bool) -> None:
-    """Show what is fixed about a hub.
+    """Show how a hub was created.
 
     \b
     Example:
@@ -100,10 +120,31 @@ def show(session: Session, *, name: str, as_json: bool) -> None:
                 ("hub", found.name),
                 ("partitions", found.partitions),
                 ("retention", span(found.retention)),
+                ("durability", found.durability),
                 ("created", local(found.created_at)),
                 ("key layout", found.version),
             )
         )
+
+
+@hub.command("set")
+@click.argument("name")
+@click.option("--durability", required=True, metavar="HOW", help="memory, fsync, replica:N or fsync-replica.")
+@json_option
+@with_session
+def set_command(session: Session, *, name: str, durability: str, as_json: bool) -> None:
+    """Change how safe what clients of a hub are told must be. Clients learn it when they next open the hub.
+
+    \b
+    Example:
+      rqflow hub set shop --durability replica:1
+    """
+    with session.naming_address():
+        found = change_hub(session.settings.url, name, durability=durability)
+    if as_json:
+        show_json(_plain(found))
+    else:
+        click.echo(f"hub {found.name} has durability {found.durability} for whoever opens it from now on")
 
 
 @hub.command()
@@ -139,6 +180,7 @@ def _plain(found: HubInfo) -> dict[str, Any]:
         "name": found.name,
         "partitions": found.partitions,
         "retention_seconds": found.retention.total_seconds(),
+        "durability": found.durability,
         "created_at": iso(found.created_at),
         "version": found.version,
     }

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from rqflow.backend.opening import open_backend, open_sync_backend
 from rqflow.backend.protocol import Backend, SyncBackend
+from rqflow.backend.redis.sockets import Timeouts
+from rqflow.client.checks import check_span
 from rqflow.client.flow import Connect, Emit, Facts, Flow, Listen, Send, Sleep, Stream, Wait
 from rqflow.client.options import ClientOptions
 from rqflow.core.run import current
@@ -132,7 +134,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def _opening(options: ClientOptions) -> dict[str, Any]:
-    return {"limits": options.limits, "allow_eviction": options.allow_eviction}
+    timeouts = Timeouts(durable=check_span("durable_within", options.durable_within, zero=False).total_seconds())
+    return {"limits": options.limits, "allow_eviction": options.allow_eviction, "timeouts": timeouts}
 
 
 def _check_outside() -> None:

@@ -33,6 +33,9 @@ class ClientOptions:
     """And start_many no more bytes than these, one item apart."""
     limits: Limits | None = None
     """What the hub holds at most. None: the usual. Give the same ones to its workers."""
+    durable_within: timedelta = timedelta(seconds=5)
+    """How long replicas may take to have what a hub of durability replica:N or fsync-replica promises; NotDurable is
+    raised after it."""
     allow_eviction: bool = False
     """Put up with a Redis that may throw keys away when its memory is short: instances can be lost."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 R = TypeVar("R", covariant=True)
 
@@ -18,3 +18,5 @@ class Call(Generic[R]):
 
     partition: int
     """The share of the hub it goes to; for an instance, `partition_of(id, P)`."""
+    promises: ClassVar[bool] = False
+    """Whether its answer tells a client that something will be done: it then waits for the hub's durability."""

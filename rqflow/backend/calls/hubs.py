@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rqflow.backend.calls.call import Call
+from rqflow.backend.calls.durability import MEMORY
 from rqflow.backend.calls.tasks import WorkerRecord
 
 
@@ -32,7 +33,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubInfo:
-    """What is fixed about a hub."""
+    """What is written down about a hub. All is fixed but its durability."""
 
     name: str
     partitions: int
@@ -41,6 +42,8 @@ class HubInfo:
     created_at: datetime
     retention: timedelta
     """Default for instances that do not say."""
+    durability: str = MEMORY
+    """How safe what clients are told must be: memory, fsync, replica:N or fsync-replica. Read when it is opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

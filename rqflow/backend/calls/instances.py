@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from rqflow.backend.calls.call import Call
 from rqflow.core.events import Payload
@@ -28,6 +29,7 @@ class Start(Call[Started]):
     `run` is the request id as well: a Start repeated with the same run is the same start, whatever has become of it.
     """
 
+    promises: ClassVar[bool] = True
     instance: str
     run: str
     workflow: str
@@ -61,6 +63,7 @@ class Deliver(Call[None]):
     Raises InstanceNotFound, InstanceClosed, LimitReached (inbox). A repeat with the same `request` does nothing.
     """
 
+    promises: ClassVar[bool] = True
     instance: str
     event: bytes
     """Encoded SignalReceived, UpdateRequested or CancelRequested."""
@@ -77,6 +80,7 @@ class Terminate(Call[bool]):
     Raises InstanceNotFound. Beats a racing commit: that commit gets LeaseLost.
     """
 
+    promises: ClassVar[bool] = True
     instance: str
     reason: str = ""
     recursive: bool = False
@@ -88,6 +92,7 @@ class Suspend(Call[bool]):
 
     Raises InstanceNotFound, InstanceClosed."""
 
+    promises: ClassVar[bool] = True
     instance: str
     reason: str = ""
 
@@ -96,6 +101,7 @@ class Suspend(Call[bool]):
 class Resume(Call[bool]):
     """Let a suspended or stalled instance go on. False: was neither. Raises InstanceNotFound, InstanceClosed."""
 
+    promises: ClassVar[bool] = True
     instance: str
     reason: str = ""
 

@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from rqflow.backend.calls.call import Call
+from rqflow.backend.calls.durability import read_durability
 from rqflow.backend.calls.hubs import HubInfo, Limits
 from rqflow.backend.calls.tasks import Entry, Subscription
 from rqflow.backend.protocol import SyncWatch, Watch, partition_of, unwrap
 from rqflow.backend.redis.commands import Place
+from rqflow.backend.redis.confirming import Confirmation
 from rqflow.backend.redis.delivery import deliver
 from rqflow.backend.redis.keys import key
 from rqflow.backend.redis.servers import BlockingServers, Servers
@@ -27,12 +29,23 @@ def _channel(hub: HubInfo, instance: str) -> str:
     return key(hub.name, partition_of(instance, hub.partitions), "changed", instance)
 
 
+def _confirmation(hub: HubInfo, seconds: float) -> Confirmation | None:
+    """What promises of this hub wait for; None: for the master's word alone."""
+    durability = read_durability(hub.durability)
+    return Confirmation(durability, seconds) if durability.replicas else None
+
+
+def _promise(calls: Sequence[Call[Any]]) -> bool:
+    return any(call.promises for call in calls)
+
+
 class RedisBackend:
     """A hub on Redis, bound to the running event loop (see `rqflow.backend.protocol.Backend`)."""
 
     def __init__(self, servers: Servers, hub: HubInfo, limits: Limits) -> None:
         self._servers = servers
         self._place = Place(hub, limits)
+        self._confirmation = _confirmation(hub, servers.timeouts.durable)
         self._waiting = Waiting(servers, hub.name)
         self._watching = Watching(servers)
 
@@ -51,9 +64,12 @@ class RedisBackend:
         """As Backend.send: one pipeline for each server, in which each partition's calls keep their order.
 
         After Redis has lost its scripts (a restart, SCRIPT FLUSH) those that it lacks are loaded, and only their
-        calls sent again: then these come after their neighbours.
+        calls sent again: then these come after their neighbours. Calls that promise something come back when the
+        hub's durability holds, or as NotDurable; they travel on connections of their own, and hold up nobody else.
         """
-        return await self._servers.drive(deliver(calls, self._place, self._servers.routes))
+        confirmation = self._confirmation if _promise(calls) else None
+        work = deliver(calls, self._place, self._servers.routes, confirmation)
+        return await self._servers.drive(work, apart=confirmation is not None)
 
     async def call(self, call: Call[R]) -> R:
         (answer,) = await self.send((call,))
@@ -88,6 +104,7 @@ class SyncRedisBackend:
     def __init__(self, servers: BlockingServers, hub: HubInfo, limits: Limits) -> None:
         self._servers = servers
         self._place = Place(hub, limits)
+        self._confirmation = _confirmation(hub, servers.timeouts.durable)
         self._watching = BlockingWatching(servers)
 
     def __repr__(self) -> str:
@@ -103,7 +120,9 @@ class SyncRedisBackend:
 
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """As RedisBackend.send."""
-        return self._servers.drive(deliver(calls, self._place, self._servers.routes))
+        confirmation = self._confirmation if _promise(calls) else None
+        work = deliver(calls, self._place, self._servers.routes, confirmation)
+        return self._servers.drive(work, apart=confirmation is not None)
 
     def call(self, call: Call[R]) -> R:
         (answer,) = self.send((call,))

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from rqflow.backend.redis.address import Address, Endpoint
-from rqflow.backend.redis.refusals import lost
+from rqflow.backend.redis.refusals import crowded, lost
 from rqflow.backend.redis.resp import RedisCommand, error_reply, pack
 from rqflow.backend.redis.sockets import INTRODUCTION, Timeouts, cause_of, not_let_in, wire_settings
 from rqflow.errors import BackendUnavailable
@@ -107,10 +107,12 @@ def _wire(address: Address, endpoint: Endpoint, timeouts: Timeouts) -> Any:
 class Pool:
     """Connections to one server, shared by threads, started anew in a forked child."""
 
-    def __init__(self, address: Address, endpoint: Endpoint, timeouts: Timeouts) -> None:
+    def __init__(self, address: Address, endpoint: Endpoint, timeouts: Timeouts, patience: float | None = None) -> None:
+        """`patience`: seconds to wait for a connection, when all are in use. None: until there is one."""
         self._address = address
         self._endpoint = endpoint
         self._timeouts = timeouts
+        self._patience = patience
         self._closed = False
         self._idle: list[BlockingConnection] = []
         self._begin()
@@ -131,7 +133,10 @@ class Pool:
             # A socket that parent and child both write to gives each the other's replies. Closing the child's
             # descriptor says nothing to the server, and a lock may have been forked while it was held.
             self._begin()
-        with self._room:
+        room = self._room
+        if not room.acquire(timeout=self._patience):
+            raise crowded(self._endpoint, POOL_SIZE, self._patience or 0)
+        try:
             connection = self._usable() or BlockingConnection(self._address, self._endpoint, self._timeouts)
             try:
                 yield connection
@@ -141,6 +146,8 @@ class Pool:
             self._idle.append(connection)
             if self._closed:
                 self.drop_idle()
+        finally:
+            room.release()
 
     def _usable(self) -> BlockingConnection | None:
         """An idle connection that is not known to be dead; list operations are atomic, so no lock is needed."""

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from rqflow.backend.calls.call import Call
 from rqflow.backend.redis.address import Endpoint
 from rqflow.backend.redis.commands import Command, Place
+from rqflow.backend.redis.confirming import Confirmation, Lack
 from rqflow.backend.redis.refusals import explain, kind_of
 from rqflow.backend.redis.resp import RedisCommand, ServerError
 from rqflow.backend.redis.routing import Routes, redirection, slot_of
@@ -40,10 +41,17 @@ class _Parcel:
     """Where an ASK sent us, for one try."""
     unloaded: bool = False
     """The server does not have its script."""
+    promised: str | None = None
+    """The instance that it promises something of, if it does."""
 
 
-def deliver(calls: Sequence[Call[Any]], place: Place, routes: Routes) -> Delivery:
-    """Each call's answer or error, in their order; yields one pipeline for each server, and is sent the replies."""
+def deliver(
+    calls: Sequence[Call[Any]], place: Place, routes: Routes, confirmation: Confirmation | None = None
+) -> Delivery:
+    """Each call's answer or error, in their order; yields one pipeline for each server, and is sent the replies.
+
+    With a `confirmation` it goes behind each pipeline, and what is not confirmed is an error where it was a promise.
+    """
     answers: list[Any] = [None] * len(calls)
     parcels = []
     for index, call in enumerate(calls):
@@ -51,7 +59,8 @@ def deliver(calls: Sequence[Call[Any]], place: Place, routes: Routes) -> Deliver
         if isinstance(command, RqflowError):
             answers[index] = command
         else:
-            parcels.append(_Parcel(command, slot_of(command.keys[0]), index))
+            promised = getattr(call, "instance", "") if confirmation and call.promises else None
+            parcels.append(_Parcel(command, slot_of(command.keys[0]), index, promised=promised))
     for _ in range(ROUNDS):
         if not parcels:
             return answers
@@ -61,16 +70,18 @@ def deliver(calls: Sequence[Call[Any]], place: Place, routes: Routes) -> Deliver
             endpoint: [
                 *(("SCRIPT", "LOAD", script.source) for script in loads[endpoint]),
                 *(piece for parcel in batch for piece in _pieces(parcel)),
+                *_behind(batch, confirmation),
             ]
             for endpoint, batch in batches.items()
         }
         parcels = []
         for endpoint, batch in batches.items():
             found = _last_replies(batch, replies[endpoint], len(loads[endpoint]))
+            lack = _lacking(batch, confirmation, replies[endpoint], endpoint, routes)
             for parcel, reply in zip(batch, found, strict=True):
                 if not isinstance(reply, ServerError):
                     routes.ran(endpoint, parcel.command.script.sha)
-                    answers[parcel.index] = _read(parcel.command, reply)
+                    answers[parcel.index] = _told(parcel, _read(parcel.command, reply), lack)
                 elif _again(parcel, reply, endpoint, routes):
                     parcels.append(parcel)
                 else:
@@ -105,6 +116,43 @@ def _pieces(parcel: _Parcel) -> tuple[RedisCommand, ...]:
     command = parcel.command
     evaluation = ("EVALSHA", command.script.sha, len(command.keys), *command.keys, *command.arguments)
     return (("ASKING",), evaluation) if parcel.detour else (evaluation,)
+
+
+def _behind(batch: Sequence[_Parcel], confirmation: Confirmation | None) -> tuple[RedisCommand, ...]:
+    """What waits for replicas behind a batch that promises something."""
+    if confirmation is None or not _promises(batch):
+        return ()
+    # Any partition of this server will do for the mark; one that is not under way needs no detour.
+    parcel = min(batch, key=lambda one: one.detour is not None)
+    commands = confirmation.commands(parcel.command.keys[0])
+    return (("ASKING",), *commands) if parcel.detour else commands
+
+
+def _promises(batch: Sequence[_Parcel]) -> bool:
+    return any(parcel.promised is not None for parcel in batch)
+
+
+def _lacking(
+    batch: Sequence[_Parcel],
+    confirmation: Confirmation | None,
+    replies: Sequence[Any],
+    endpoint: Endpoint,
+    routes: Routes,
+) -> Lack | None:
+    """Why what a batch promises is not safe yet."""
+    if confirmation is None or not _promises(batch):
+        return None
+    lack = confirmation.lacking(replies[-2:], endpoint)
+    if lack and lack.demoted:
+        routes.doubt(endpoint)
+    return lack
+
+
+def _told(parcel: _Parcel, answer: Any, lack: Lack | None) -> Any:
+    """What the caller is told: a promise only if it is safe. A refusal promises nothing, and stands."""
+    if lack is None or parcel.promised is None or isinstance(answer, RqflowError):
+        return answer
+    return lack.error(parcel.promised)
 
 
 def _last_replies(batch: Sequence[_Parcel], replies: Sequence[Any], loads: int) -> list[Any]:

@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias, TypeVar
 
+from rqflow.backend.calls.durability import MEMORY, read_durability
 from rqflow.backend.calls.hubs import HubInfo
 from rqflow.backend.redis.delivery import Pipelines, Replies
 from rqflow.backend.redis.keys import HUBS, key, prefix
@@ -66,27 +67,51 @@ def read_hub(routes: Routes, name: str) -> Errand[HubInfo]:
     return _info(name, record)
 
 
-def create_hub(routes: Routes, name: str, partitions: int, retention: timedelta) -> Errand[HubInfo]:
+def create_hub(
+    routes: Routes, name: str, partitions: int, retention: timedelta, durability: str = MEMORY
+) -> Errand[HubInfo]:
     """Create a hub, or find it there with the same settings. Raises HubExists, BadInput."""
     check_name(name)
+    read_durability(durability)
     if not 1 <= partitions <= MAX_PARTITIONS:
         raise BadInput(f"a hub has 1 to {MAX_PARTITIONS:,} partitions, not {partitions}")
     if retention < timedelta(0):
         raise BadInput(f"retention must not be negative: {retention}")
     retention_ms = retention // timedelta(milliseconds=1)
     script = load("create_hub")
-    arguments = script.pack(name=name, partitions=partitions, version=LAYOUT, retention_ms=retention_ms)
+    arguments = script.pack(
+        name=name, partitions=partitions, version=LAYOUT, retention_ms=retention_ms, durability=durability
+    )
     for partition in range(partitions):
         # Partition 0 decides who was first; the others only repeat its record.
         meta = key(name, partition, "meta")
         (reply,) = yield from ask(routes, meta, ("EVAL", script.source, 1, meta, *arguments))
         if partition == 0:
-            info = _info(name, _agreed(name, _record(reply), partitions, retention_ms))
+            info = _info(name, _agreed(name, _record(reply), partitions, retention_ms, durability))
     yield from ask(routes, HUBS, ("SADD", HUBS, name))
     return info
 
 
-def _agreed(name: str, record: Mapping[str, str], partitions: int, retention_ms: int) -> Mapping[str, str]:
+def change_hub(routes: Routes, name: str, durability: str) -> Errand[HubInfo]:
+    """Give a hub another durability. Those who have it open go on with the old one. Raises HubNotFound, BadInput."""
+    read_durability(durability)
+    check_name(name)
+    script = load("change_hub")
+    partition, found = 0, None
+    while found is None or partition < found.partitions:
+        meta = key(name, partition, "meta")
+        (reply,) = yield from ask(routes, meta, ("EVAL", script.source, 1, meta, *script.pack(durability=durability)))
+        record = _record(reply)
+        if not record or "deleting" in record:
+            raise HubNotFound(name)
+        found = found or _info(name, record)
+        partition += 1
+    return found
+
+
+def _agreed(
+    name: str, record: Mapping[str, str], partitions: int, retention_ms: int, durability: str
+) -> Mapping[str, str]:
     if "deleting" in record:
         raise HubExists(f"hub {name!r} is being deleted; finish it with: rqflow hub delete {name}")
     if int(record["partitions"]) != partitions or int(record["retention_ms"]) != retention_ms:
@@ -94,6 +119,11 @@ def _agreed(name: str, record: Mapping[str, str], partitions: int, retention_ms:
         raise HubExists(
             f"hub {name!r} exists with {record['partitions']} partitions and retention {retention}; "
             "choose another name, or delete it first"
+        )
+    if record.get("durability", MEMORY) != durability:
+        raise HubExists(
+            f"hub {name!r} exists with durability {record.get('durability', MEMORY)}; change it with: "
+            f"rqflow hub set {name} --durability {durability}"
         )
     return record
 
@@ -190,6 +220,7 @@ def _info(name: str, record: Mapping[str, str]) -> HubInfo:
             version=version,
             created_at=datetime.fromtimestamp(int(record["created_ms"]) / 1_000, UTC),
             retention=timedelta(milliseconds=int(record["retention_ms"])),
+            durability=read_durability(record.get("durability", MEMORY)).text,
         )
     except (KeyError, ValueError, OverflowError) as error:
         raise HubMismatch(

@@ -70,6 +70,14 @@ def _fault(error: ServerError, where: object, doing: str) -> BackendError:
     return BackendError(f"Redis at {where} answered {doing or 'a command'} with: {error.text[:500]}")
 
 
+def crowded(where: object, size: int, seconds: float) -> BackendUnavailable:
+    """All connections to `where` are in use by those who wait for replicas."""
+    return BackendUnavailable(
+        f"Redis at {where}: all {size} connections that may wait for replicas were in use for {seconds:g} s; nothing "
+        "was sent. Are its replicas connected? See rqflow doctor"
+    )
+
+
 def lost(where: object, reason: object) -> BackendUnavailable:
     """The connection to `where` broke or could not be made."""
     text = str(reason) or type(reason).__name__

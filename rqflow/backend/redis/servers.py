@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
 
 from rqflow.backend.redis.address import Address, Endpoint
 from rqflow.backend.redis.blocking import Pool
 from rqflow.backend.redis.connection import Connection, Line, connect
 from rqflow.backend.redis.delivery import Pipelines, Replies
+from rqflow.backend.redis.reserve import Reserve
 from rqflow.backend.redis.resp import RedisCommand
 from rqflow.backend.redis.routing import Routes
 from rqflow.backend.redis.sockets import Timeouts
 from rqflow.errors import BackendError, BackendUnavailable
 
 R = TypeVar("R")
+Request: TypeAlias = Callable[[Endpoint, Sequence[RedisCommand]], Awaitable[list[Any]]]
+_CLOSED: Final = "this backend was closed"
 TURNS: Final = 4
 """Of the loop, until all is gone that was closed; TLS takes the most."""
 
@@ -28,11 +31,15 @@ class Servers:
         self.timeouts = timeouts
         self.routes = Routes(address)
         self._lines: dict[Endpoint, Line] = {}
+        self._reserves: dict[Endpoint, Reserve] = {}
         self._searching = asyncio.Lock()
         self._closed = False
 
-    async def drive(self, work: Generator[Pipelines, Replies, R]) -> R:
-        """Do what `work` asks for, until it has its result. Raises BackendUnavailable, BackendRefused."""
+    async def drive(self, work: Generator[Pipelines, Replies, R], *, apart: bool = False) -> R:
+        """Do what `work` asks for, until it has its result. Raises BackendUnavailable, BackendRefused.
+
+        `apart`: on connections of its own, because Redis may hold its answers back.
+        """
         replies: Replies | None = None
         while True:
             if self.routes.stale:
@@ -45,14 +52,15 @@ class Servers:
             finally:
                 for endpoint in self.routes.take_doubted():
                     self._line(endpoint).close()
-            replies = await self._round(pipelines)
+                    self._reserve(endpoint).close()
+            replies = await self._round(pipelines, self._request_apart if apart else self.request)
 
-    async def _round(self, pipelines: Pipelines) -> Replies:
+    async def _round(self, pipelines: Pipelines, request: Request) -> Replies:
         if len(pipelines) == 1:
             ((endpoint, commands),) = pipelines.items()
-            return {endpoint: await self.request(endpoint, commands)}
+            return {endpoint: await request(endpoint, commands)}
         found = await asyncio.gather(
-            *(self.request(endpoint, commands) for endpoint, commands in pipelines.items()), return_exceptions=True
+            *(request(endpoint, commands) for endpoint, commands in pipelines.items()), return_exceptions=True
         )
         for one in found:
             if isinstance(one, BaseException):
@@ -63,6 +71,13 @@ class Servers:
         """Send to one server, on the connection that all share."""
         try:
             return await self._line(endpoint).request(commands)
+        except BackendUnavailable:
+            self.routes.suspect()
+            raise
+
+    async def _request_apart(self, endpoint: Endpoint, commands: Sequence[RedisCommand]) -> list[Any]:
+        try:
+            return await self._reserve(endpoint).request(commands)
         except BackendUnavailable:
             self.routes.suspect()
             raise
@@ -80,11 +95,19 @@ class Servers:
 
     def _line(self, endpoint: Endpoint) -> Line:
         if self._closed:
-            raise BackendUnavailable("this backend was closed")
+            raise BackendUnavailable(_CLOSED)
         line = self._lines.get(endpoint)
         if line is None:
             line = self._lines[endpoint] = Line(self.address, endpoint, self.timeouts)
         return line
+
+    def _reserve(self, endpoint: Endpoint) -> Reserve:
+        if self._closed:
+            raise BackendUnavailable(_CLOSED)
+        found = self._reserves.get(endpoint)
+        if found is None:
+            found = self._reserves[endpoint] = Reserve(self.address, endpoint, self.timeouts)
+        return found
 
     async def search(self) -> None:
         """Find out who owns what, once for all who want to know."""
@@ -115,15 +138,21 @@ class Servers:
             connection.close()
 
     def _forget_absent(self) -> None:
-        for endpoint in set(self._lines) - set(self.routes.nodes) - set(self.address.endpoints):
+        known = {*self.routes.nodes, *self.address.endpoints}
+        for endpoint in set(self._lines) - known:
             self._lines.pop(endpoint).close()
+        for endpoint in set(self._reserves) - known:
+            self._reserves.pop(endpoint).close()
 
     async def close(self) -> None:
         """Drop all connections; whoever waits gets BackendUnavailable."""
         self._closed = True
         for line in self._lines.values():
             line.close()
+        for reserve in self._reserves.values():
+            reserve.close()
         self._lines.clear()
+        self._reserves.clear()
         # Transports close at the loop's next turn, and their readers end at the one after it.
         for _ in range(TURNS):
             await asyncio.sleep(0)
@@ -136,10 +165,11 @@ class BlockingServers:
         self.address = address
         self.timeouts = timeouts
         self.routes = Routes(address)
-        self._pools: dict[Endpoint, Pool] = {}
+        self._pools: dict[tuple[Endpoint, bool], Pool] = {}
+        """By server, and whether their connections are kept apart for requests that Redis answers late."""
         self._closed = False
 
-    def drive(self, work: Generator[Pipelines, Replies, R]) -> R:
+    def drive(self, work: Generator[Pipelines, Replies, R], *, apart: bool = False) -> R:
         """As Servers.drive."""
         replies: Replies | None = None
         while True:
@@ -152,24 +182,28 @@ class BlockingServers:
                 return result
             finally:
                 for endpoint in self.routes.take_doubted():
-                    self._pool(endpoint).drop_idle()
-            replies = {endpoint: self.request(endpoint, commands) for endpoint, commands in pipelines.items()}
+                    self._pool(endpoint, False).drop_idle()
+                    self._pool(endpoint, True).drop_idle()
+            replies = {endpoint: self.request(endpoint, commands, apart) for endpoint, commands in pipelines.items()}
 
-    def request(self, endpoint: Endpoint, commands: Sequence[RedisCommand]) -> list[Any]:
+    def request(self, endpoint: Endpoint, commands: Sequence[RedisCommand], apart: bool = False) -> list[Any]:
         """Send to one server, on a connection that no other thread uses meanwhile."""
         try:
-            return self._pool(endpoint).request(commands)
+            return self._pool(endpoint, apart).request(commands)
         except BackendUnavailable:
             self.routes.suspect()
             raise
 
-    def _pool(self, endpoint: Endpoint) -> Pool:
+    def _pool(self, endpoint: Endpoint, apart: bool) -> Pool:
         if self._closed:
-            raise BackendUnavailable("this backend was closed")
-        # Two threads may make two pools at once; setdefault lets one win, and the other has no connection yet.
-        return self._pools.get(endpoint) or self._pools.setdefault(
-            endpoint, Pool(self.address, endpoint, self.timeouts)
-        )
+            raise BackendUnavailable(_CLOSED)
+        found = self._pools.get((endpoint, apart))
+        if found is None:
+            timeouts = self.timeouts.waiting_for_replicas() if apart else self.timeouts
+            patience = self.timeouts.durable if apart else None
+            # Two threads may make two pools at once; setdefault lets one win, and the other has no connection yet.
+            found = self._pools.setdefault((endpoint, apart), Pool(self.address, endpoint, timeouts, patience))
+        return found
 
     def search(self) -> None:
         """Find out who owns what."""
@@ -189,13 +223,15 @@ class BlockingServers:
                     return pool.request([command])[0]
                 finally:
                     pool.close()
-            return self._pool(endpoint).request([command])[0]
+            return self._pool(endpoint, False).request([command])[0]
         except BackendError as error:
             return error
 
     def _forget_absent(self) -> None:
-        for endpoint in set(self._pools) - set(self.routes.nodes) - set(self.address.endpoints):
-            self._pools.pop(endpoint).close()
+        known = {*self.routes.nodes, *self.address.endpoints}
+        for endpoint, apart in list(self._pools):
+            if endpoint not in known:
+                self._pools.pop((endpoint, apart)).close()
 
     def close(self) -> None:
         """Drop all connections."""

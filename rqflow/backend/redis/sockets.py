@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from redis.exceptions import InvalidResponse, RedisError
@@ -29,6 +29,12 @@ class Timeouts:
     """Silence while it owes us a reply. A reply that comes slowly but steadily is waited for."""
     idle: float = 30.0
     """After so long a silence a connection is tried with a PING before it is trusted."""
+    durable: float = 5.0
+    """Until enough replicas have what was promised."""
+
+    def waiting_for_replicas(self) -> Timeouts:
+        """Of connections on which Redis may hold back its answer for so long."""
+        return replace(self, answer=self.answer + self.durable)
 
 
 def wire_settings(address: Address, endpoint: Endpoint, timeouts: Timeouts) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Durability that a user chooses: replicas frozen, gone and promoted; disks; what clients are told."""
