@@ -18,7 +18,8 @@ from rqflow.backend.calls.tasks import ActivityTask, CancelNotice, CompleteActiv
 from rqflow.core.failure import failure_of
 from rqflow.core.options import ActivityOptions
 from rqflow.core.wire import decode_options
-from rqflow.errors import CorruptEvent
+from rqflow.errors import CorruptEvent, ProcessDied
+from rqflow.worker.containing import later, lost, mode_of
 from rqflow.worker.execution import Unfit
 from rqflow.worker.isolated import ChildRaised
 from rqflow.worker.item import Item, Outlet
@@ -60,6 +61,7 @@ class Activities:
         self.telling = Telling(options, standing)
         self.finished = 0
         self._registry = registry
+        self._options = options
         self._payload_limit = payload_limit
         self._unknown = unknown
         self._release = release
@@ -90,19 +92,23 @@ class Activities:
             running = Running(task, ActivityOptions(), outlet, payload_limit=self._payload_limit)
             self.telling.tell(running, final(running, refusal(error)))
             return
+        mode = mode_of(activity, task, self._options)
+        if mode != activity.mode and not self.slots.process_is_free:
+            outlet.offer(Item(later(task), answered=_ignore, token=task.token))
+            return
         running = Running(task, options, outlet, payload_limit=self._payload_limit)
         self._begun = running.began
-        self.slots.occupy(activity.mode)
-        work = asyncio.get_running_loop().create_task(self._attempt(activity, running))
+        self.slots.occupy(mode)
+        work = asyncio.get_running_loop().create_task(self._attempt(activity, running, mode))
         self._running[running] = work
-        work.add_done_callback(partial(self._ended, running, activity.mode))
-        if activity.mode == "async":
+        work.add_done_callback(partial(self._ended, running, mode))
+        if mode == "async":
             running.interrupt = lambda hard: _cancel(work)
         self._watch(running)
 
-    async def _attempt(self, activity: Activity[..., Any], running: Running) -> None:
+    async def _attempt(self, activity: Activity[..., Any], running: Running, mode: Mode) -> None:
         CURRENT_ATTEMPT.set(running)
-        report = await self._outcome(activity, running)
+        report = await self._outcome(activity, running, mode)
         if report is not None and running.settle():
             self.telling.tell(running, report)
 
@@ -115,10 +121,18 @@ class Activities:
             logger.error("activity %r: the worker failed around it", running.task.name, exc_info=error)
         self._changed()
 
-    async def _outcome(self, activity: Activity[..., Any], running: Running) -> CompleteActivity | RetryActivity | None:
+    async def _outcome(
+        self, activity: Activity[..., Any], running: Running, mode: Mode
+    ) -> CompleteActivity | RetryActivity | None:
         """What the code comes to; None if that was decided elsewhere. Whatever the code raises is its failure."""
         try:
-            payload = await self._kinds.run(activity, running)
+            payload = await self._kinds.run(activity, running, mode)
+        except ProcessDied as error:
+            if running.settled:
+                return None
+            if mode != activity.mode:
+                return lost(running, error, self._options.max_losses)
+            return failed(running, failure_of(error), class_names(error), self._random)
         except Unfit as unfit:
             return final(running, refusal(unfit.error))
         except ChildRaised as raised:

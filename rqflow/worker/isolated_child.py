@@ -6,6 +6,7 @@ lives and ends, and ends itself when the worker at the other side does.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
@@ -20,7 +21,7 @@ from rqflow.authoring.registry import load_modules
 from rqflow.core.failure import failure_of
 from rqflow.core.wire import encode_failure
 from rqflow.errors import BadInput, PayloadTooLarge, RqflowError
-from rqflow.worker.execution import Unfit, call
+from rqflow.worker.execution import Unfit, call, call_async
 from rqflow.worker.frames import BrokenFrame, pack, receive
 from rqflow.worker.reports import refusal
 from rqflow.worker.retry import class_names
@@ -103,6 +104,8 @@ def _run(module: str, name: str, payload: bytes) -> bytes:
     activity = load_modules([module]).activities.get(name)
     if activity is None:
         raise Unfit(BadInput(f'activity {name!r} with isolate="process" must stand at the top of module {module!r}'))
+    if activity.mode == "async":
+        return asyncio.run(call_async(activity, payload))
     return call(activity, payload)
 
 

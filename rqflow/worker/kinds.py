@@ -6,7 +6,7 @@ import contextvars
 from functools import partial
 from typing import Any
 
-from rqflow.authoring.activities import Activity
+from rqflow.authoring.activities import Activity, Mode
 from rqflow.core.events import Payload
 from rqflow.worker.execution import call, call_async
 from rqflow.worker.isolated import run_isolated
@@ -23,12 +23,12 @@ class Kinds:
         self._grace = options.kill_grace
         self._payload_limit = payload_limit
 
-    async def run(self, activity: Activity[..., Any], running: Running) -> Payload:
+    async def run(self, activity: Activity[..., Any], running: Running, mode: Mode) -> Payload:
         """The encoded result. Raises Unfit, ChildRaised, ProcessDied and whatever the code raises."""
         payload = running.task.payload
-        if activity.mode == "async":
+        if mode == "async":
             return await call_async(activity, payload)
-        if activity.mode == "thread":
+        if mode == "thread":
             context = contextvars.copy_context()
             return await self._threads.run(partial(context.run, call, activity, payload))
         return await run_isolated(activity, running, payload_limit=self._payload_limit, grace=self._grace)

@@ -54,6 +54,9 @@ class WorkerOptions:
     """How long an activity in a process of its own has after it was canceled, before it is killed."""
     max_losses: int = 5
     """A turn whose workers died so often stalls its instance, an activity fails: it may be what kills them."""
+    contain_after: int = 2
+    """An activity that was lost so often is tried in a process of its own, whatever it says, so that it can end nobody
+    but itself. It must stand at the top of a module; what its module keeps in memory is not there. 0: never."""
     batch_items: int = 200
     """Finished items in one exchange."""
     batch_bytes: int = 4 * 1_048_576
@@ -66,7 +69,7 @@ class WorkerOptions:
         for field in (*positive, "batch_items", "batch_bytes"):
             if getattr(self, field) < 1:
                 raise BadInput(f"worker option {field} must be at least 1, not {getattr(self, field)}")
-        for field in ("cache_size", "cache_bytes"):
+        for field in ("cache_size", "cache_bytes", "contain_after"):
             if getattr(self, field) < 0:
                 raise BadInput(f"worker option {field} must not be negative, it is {getattr(self, field)}")
         if self.lease < timedelta(milliseconds=100):

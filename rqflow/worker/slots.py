@@ -17,6 +17,7 @@ class Slots:
         known = {activity.mode for activity in registry.activities.values()}
         by_mode: dict[Mode, int] = {"thread": options.threads, "process": options.processes}
         self._limits = {mode: limit for mode, limit in by_mode.items() if mode in known}
+        self._processes = options.processes
         self._used: Counter[Mode] = Counter()
         self._promised = 0
         self._starved = False
@@ -25,6 +26,11 @@ class Slots:
     def used(self) -> int:
         """Attempts whose code has not returned."""
         return self._used.total()
+
+    @property
+    def process_is_free(self) -> bool:
+        """Whether one more may run in a process of its own."""
+        return self._used["process"] < self._processes
 
     @property
     def room(self) -> int:

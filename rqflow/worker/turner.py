@@ -14,6 +14,7 @@ from rqflow.worker.histories import Histories
 from rqflow.worker.item import Outlet
 from rqflow.worker.questions import Questions, refused
 from rqflow.worker.standing import Standing
+from rqflow.worker.trials import Trials
 from rqflow.worker.turns import NeedsHistory, Turns
 
 logger = logging.getLogger("rqflow.worker")
@@ -44,6 +45,7 @@ class Turner:
         self._loading: dict[asyncio.Task[None], Waiting] = {}
         self._here: Counter[int] = Counter()
         self._some = asyncio.Event()
+        self._trials = Trials(self._try, self._tried)
 
     def waiting(self, partition: int) -> int:
         """Tasks of a partition that are not finished."""
@@ -51,16 +53,20 @@ class Turner:
 
     @property
     def idle(self) -> bool:
-        return not self._queue and not self._loading
+        return not (self._queue or self._loading or self._trials)
 
     def accept(self, task: WorkflowTask | QueryTask, outlet: Outlet) -> None:
         """Put it at the end of the queue."""
         self._here[outlet.partition] += 1
-        self._put(Waiting(task, outlet, self._standing.epoch))
+        if isinstance(task, WorkflowTask) and task.deliveries > 1:
+            self._trials.add(task, outlet)
+        else:
+            self._put(Waiting(task, outlet, self._standing.epoch))
 
     def reset(self) -> None:
         """The lease is lost: none of this is ours any more."""
         self._queue.clear()
+        self._trials.reset()
         self.stop_loading()
         self._here.clear()
 
@@ -76,9 +82,9 @@ class Turner:
             while True:
                 await self._some.wait()
                 until = loop.time() + SLICE
-                while self._queue and loop.time() < until:
+                while self._queue and not self._trials.turned and loop.time() < until:
                     self._one(self._queue.popleft())
-                if not self._queue:
+                if not self._queue or self._trials.turned:
                     self._some.clear()
                 await asyncio.sleep(0)
         finally:
@@ -86,6 +92,17 @@ class Turner:
 
     def _put(self, waiting: Waiting) -> None:
         self._queue.append(waiting)
+        self._some.set()
+
+    def _try(self, task: WorkflowTask, outlet: Outlet) -> None:
+        """The store knows: it comes next."""
+        self._queue.appendleft(Waiting(task, outlet, self._standing.epoch))
+        self._some.set()
+
+    def _tried(self, partition: int, taken: bool) -> None:
+        """The others may go on."""
+        if not taken:
+            self._here[partition] -= 1
         self._some.set()
 
     def _one(self, waiting: Waiting) -> None:
@@ -103,6 +120,8 @@ class Turner:
             loading.add_done_callback(self._loaded)
             return
         self._here[outlet.partition] -= 1
+        # From here on the worker lives, so far as this turn is concerned; until the store knows it, no other begins.
+        self._trials.turned = self._trials.turned or self._trials.is_current(task)
 
     async def _load(self, waiting: Waiting) -> None:
         task = waiting.task

@@ -24,9 +24,11 @@ VERBS = "tests.promises.verbs"
 class WorkerProcess:
     """A worker in a process of its own."""
 
-    def __init__(self, url: str, hub: str, log: Path, *, processes: int = 1, **options: Any) -> None:
+    def __init__(
+        self, url: str, hub: str, log: Path, *, processes: int = 1, modules: str = VERBS, **options: Any
+    ) -> None:
         """`options` are those of WorkerOptions; durations in seconds."""
-        words = json.dumps({"url": url, "hub": hub, "processes": processes, "options": options})
+        words = json.dumps({"url": url, "hub": hub, "processes": processes, "modules": modules, "options": options})
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -78,6 +80,7 @@ class Words:
     url: str
     hub: str
     processes: int
+    modules: str
     options: dict[str, Any]
 
     def worker_options(self) -> WorkerOptions:
@@ -106,7 +109,7 @@ def main() -> int:
     return run_worker(
         url=words.url,
         hub=words.hub,
-        modules=[VERBS],
+        modules=words.modules.split(),
         options=words.worker_options(),
         processes=words.processes,
         prepare=log_all,

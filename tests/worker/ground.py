@@ -45,7 +45,7 @@ class Ground:
 
     def worker(self, *definitions: Workflow[..., Any] | Activity[..., Any], **options: Any) -> Worker:
         """A worker that knows these."""
-        chosen: dict[str, Any] = {"lease": LEASE, "seed": 1, "build": "test", **options}
+        chosen: dict[str, Any] = {"lease": LEASE, "seed": 1, "build": "test", "contain_after": 0, **options}
         return Worker(Registry(definitions), backend=self.backend, leases=self.leases, options=WorkerOptions(**chosen))
 
     def at(self, instance: str) -> int:

@@ -192,8 +192,7 @@ class Take(Call[Taken]):
     activity_room: int
     entries: tuple[Entry, ...] = ()
     again: bool = False
-    """After a broken connection: also return what this worker holds by the store's account. The caller drops
-    those that it knows of (by token)."""
+    """After a broken connection: also what this worker holds by the store's account. The caller may know some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,9 +240,7 @@ class Stall(Call[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveBack(Call[None]):
-    """Return a task unfinished: visible again after `delay`. A shutdown uses 0. Raises LeaseLost.
-
-    Losses and attempts are not counted. `unknown`: this worker does not know the name (stats show it)."""
+    """Return a task unfinished: visible again after `delay` (a shutdown: 0). Nothing is counted. Raises LeaseLost."""
 
     instance: str
     run: str
@@ -252,6 +249,7 @@ class GiveBack(Call[None]):
     """The activity's id; 0: the workflow task."""
     delay: timedelta = timedelta(0)
     unknown: str = ""
+    """The name that this worker does not know: stats show it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +266,7 @@ class CompleteActivity(Call[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryActivity(Call[None]):
-    """An attempt failed and the next is due after `delay`. Raises LeaseLost."""
+    """An attempt failed; the next is due after `delay`. Raises LeaseLost."""
 
     instance: str
     run: str
@@ -276,6 +274,8 @@ class RetryActivity(Call[None]):
     token: str
     delay: timedelta
     failure: Payload
+    lost: bool = False
+    """The process of its own in which it was tried died, as its workers had: it counts as a loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,8 +300,8 @@ class FireDue(Call[int]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep(Call[bool]):
-    """The safety net: take over from workers whose lease has ended (requeue their tasks), remove their streams and
-    consumers, retry stalled instances under a new build. Bounded; True: there is more to do, call again."""
+    """The safety net: take over from workers whose lease has ended, remove what was theirs, retry stalled instances
+    under a new build. Bounded; True: there is more to do, call again."""
 
     worker: str
     build: str

@@ -118,5 +118,6 @@ def retry_activity(partition: Partition, call: RetryActivity) -> None:
     """An attempt has failed, and there will be another."""
     row, activity = leased_activity(partition, call.instance, call.run, call.id, call.token)
     activity.attempt += 1
+    activity.losses += call.lost
     activity.last_failure = call.failure
     back_off(partition, row, call.id, activity, span_ms(call.delay))

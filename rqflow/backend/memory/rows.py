@@ -131,6 +131,8 @@ class Row:
     """Of the task, if it is queued or leased: the fence."""
     losses: int = 0
     """How often the turn at hand was lost with its worker."""
+    trial: str = ""
+    """The token under which a turn that was lost before was begun again."""
     unknown: bool = False
     """A worker gave the task back because it does not know the workflow."""
     sticky: str = ""

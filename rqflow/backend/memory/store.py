@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from rqflow.backend.calls import hubs, instances, tasks
+from rqflow.backend.calls import hubs, instances, suspects, tasks
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.hubs import HubInfo, Limits
 from rqflow.backend.calls.tasks import Entry, Subscription
@@ -58,6 +58,7 @@ HANDLERS: Final[Mapping[type[Call[Any]], Callable[[Partition, Any], Any]]] = {
     tasks.Sweep: workers.sweep,
     tasks.Take: taking.take,
     tasks.Commit: turns.commit,
+    suspects.BeginTurn: turns.begin_turn,
     tasks.Stall: turns.stall,
     tasks.GiveBack: turns.give_back,
     tasks.CompleteActivity: activities.complete_activity,

@@ -53,6 +53,8 @@ class Ticket:
     queued_at_ms: int = 0
     worker: str = ""
     """Who has it on lease; empty: nobody."""
+    lost: bool = False
+    """Of a question: a worker has died with it."""
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rqflow.backend.calls.suspects import BeginTurn
 from rqflow.backend.calls.tasks import Commit, Committed, GiveBack, Stall
 from rqflow.backend.memory.activities import back_off, leased_activity
 from rqflow.backend.memory.agenda import Item
@@ -101,6 +102,11 @@ def _write_history(partition: Partition, row: Row, call: Commit) -> None:
     del row.inbox[: call.consumed]
     for record in call.records:
         row.history.append(stored(partition.now_ms, RUN_SCOPE, record))
+
+
+def begin_turn(partition: Partition, call: BeginTurn) -> None:
+    """A turn that was lost before is begun again: what becomes of its worker counts against it (P7)."""
+    leased_row(partition, call.instance, call.run, call.token).trial = call.token
 
 
 def stall(partition: Partition, call: Stall) -> None:

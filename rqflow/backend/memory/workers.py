@@ -60,6 +60,8 @@ def sweep(partition: Partition, call: Sweep) -> bool:
                 _lost_turn(partition, partition.row(ticket.instance), call, worker)
             elif ticket.worker and ticket.kind == "activity":
                 _lost_activity(partition, ticket, call)
+            elif ticket.worker and ticket.kind == "query":
+                _lost_question(partition, ticket)
             else:
                 _pass_on(partition, ticket)
         if len(belongings) > left:
@@ -95,8 +97,11 @@ def _pass_on(partition: Partition, ticket: Ticket) -> None:
 
 
 def _lost_turn(partition: Partition, row: Row, call: Sweep, worker: Worker) -> None:
-    """A worker died with this turn: another gets it, unless it seems to kill whoever takes it (P7)."""
-    row.losses += 1
+    """A worker died with this turn: another gets it, unless it seems to kill whoever takes it (P7).
+
+    One that was lost before and had not said that it begins is not counted: the worker died of something else."""
+    if row.losses == 0 or row.trial == row.token:
+        row.losses += 1
     if row.losses > call.max_losses:
         reason = f"its turn was lost with {row.losses} workers"
         set_aside(partition, row, reason, worker.record.build)
@@ -118,6 +123,15 @@ def _lost_activity(partition: Partition, ticket: Ticket, call: Sweep) -> None:
         fail_activity(partition, row, ticket.id, kind="worker_lost", message=message)
     else:
         queue_activity(partition, row, ticket.id, activity)
+
+
+def _lost_question(partition: Partition, ticket: Ticket) -> None:
+    """A worker died with this question: it is asked of a second one, not of a third (P7)."""
+    if ticket.lost:
+        partition.streams.drop(ticket.token)
+        return
+    ticket.lost = True
+    _pass_on(partition, ticket)
 
 
 def _retry_stalled(partition: Partition, build: str, queues: tuple[str, ...]) -> bool:

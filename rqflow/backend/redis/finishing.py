@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.checks import check_payloads
+from rqflow.backend.calls.suspects import BeginTurn
 from rqflow.backend.calls.tasks import AnswerQuery, CompleteActivity, GiveBack, RetryActivity, Stall
 from rqflow.backend.redis.commands import Command, Place, Translator, nothing
 from rqflow.backend.redis.rows import answer_value
@@ -40,6 +41,7 @@ def retry_activity(call: RetryActivity, place: Place) -> Command[None]:
         token=call.token,
         delay_ms=span_ms(call.delay),
         failure=call.failure,
+        lost=int(call.lost),
     )
 
 
@@ -56,6 +58,11 @@ def answer_query(call: AnswerQuery, place: Place) -> Command[None]:
         token=call.token,
         answer=answer_value(call.answer.accepted, call.answer.payload),
     )
+
+
+def begin_turn(call: BeginTurn, place: Place) -> Command[None]:
+    """A turn that was lost before begins."""
+    return place.command(call, "begin_turn", nothing, instance=call.instance, run=call.run, token=call.token)
 
 
 def stall(call: Stall, place: Place) -> Command[None]:
@@ -91,6 +98,7 @@ TRANSLATORS: Final[Mapping[type[Call[Any]], Translator]] = {
     CompleteActivity: complete_activity,
     RetryActivity: retry_activity,
     AnswerQuery: answer_query,
+    BeginTurn: begin_turn,
     Stall: stall,
     GiveBack: give_back,
 }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+from rqflow.backend.calls.suspects import BeginTurn
 from rqflow.backend.calls.tasks import (
     ActivityTask,
     CancelNotice,
@@ -128,6 +129,13 @@ class Actor:
         [task] = taken.tasks
         assert isinstance(task, QueryTask)
         return task
+
+    def begin_call(self, task: WorkflowTask) -> BeginTurn:
+        return BeginTurn(partition=task.partition, instance=task.instance, run=task.run, token=task.token)
+
+    async def begin(self, task: WorkflowTask) -> None:
+        """Say that a turn which was lost before is begun again."""
+        await self.bench.call(self.begin_call(task))
 
     def commit_call(self, task: WorkflowTask, *commands: Command, close: Close | None = None, **options: Any) -> Commit:
         """A commit that consumes all news of the turn, unless told otherwise."""

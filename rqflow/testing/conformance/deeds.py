@@ -21,6 +21,7 @@ from rqflow.core.options import ActivityOptions, ChildOptions
 from rqflow.core.wire import encode, encode_failure
 from rqflow.testing.conformance.actor import DONE, Actor
 from rqflow.testing.conformance.bench import QUEUE, Bench, decoded
+from rqflow.testing.conformance.moving import BLINK
 
 BROKEN = encode_failure(Failure(type="builtins.ValueError", message="no"))
 
@@ -81,7 +82,7 @@ def complete_call(task: ActivityTask, payload: bytes = b"ok") -> CompleteActivit
     )
 
 
-def retry_call(task: ActivityTask, delay: timedelta) -> RetryActivity:
+def retry_call(task: ActivityTask, delay: timedelta, *, lost: bool = False) -> RetryActivity:
     """An attempt has raised."""
     return RetryActivity(
         partition=task.partition,
@@ -91,6 +92,7 @@ def retry_call(task: ActivityTask, delay: timedelta) -> RetryActivity:
         token=task.token,
         delay=delay,
         failure=BROKEN,
+        lost=lost,
     )
 
 
@@ -121,3 +123,10 @@ def continued(task: WorkflowTask, run: str, *carried: News, **options: Any) -> C
         instance=task.instance, run=run, queue=task.queue, continued_from=task.run, payload=b"[2]", **options
     )
     return Continue(started=started, carried=carried)
+
+
+async def dies(bench: Bench, actor: Actor, survivor: Actor, *, max_losses: int = 5) -> None:
+    """A worker says no more until its lease has ended, and another takes over."""
+    await actor.renew(lease=BLINK)
+    await bench.clock.pass_by(2 * BLINK)
+    await survivor.sweep(max_losses=max_losses)

@@ -35,6 +35,7 @@ from rqflow.testing.conformance.keeping import TestPurge, TestRetention
 from rqflow.testing.conformance.limits import TestLimits
 from rqflow.testing.conformance.listing import TestListing, TestPaging
 from rqflow.testing.conformance.news import TestNews
+from rqflow.testing.conformance.poison import TestPoison
 from rqflow.testing.conformance.queries import TestQuery, TestUpdate
 from rqflow.testing.conformance.spans import TestAbsurdSpans
 from rqflow.testing.conformance.starts import TestDelayedStart, TestIdPolicies, TestStart
@@ -69,6 +70,7 @@ SUITE: Final[tuple[type[Any], ...]] = (
     TestContinueAsNew,
     TestLease,
     TestTakeover,
+    TestPoison,
     TestSweep,
     TestLeaving,
     TestTake,

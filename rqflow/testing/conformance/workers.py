@@ -6,21 +6,20 @@ import asyncio
 from datetime import timedelta
 
 from rqflow.backend.calls.tasks import ActivityTask, Sweep, WorkflowTask
-from rqflow.core.events import ActivityFailed
-from rqflow.core.wire import decode_failure
 from rqflow.errors import LeaseLost
 from rqflow.testing.conformance.actor import DONE, Actor
 from rqflow.testing.conformance.bench import LONG, Bench
-from rqflow.testing.conformance.deeds import charge, complete_call, give_back_call, news_of, resume, suspend, worker
+from rqflow.testing.conformance.deeds import (
+    charge,
+    complete_call,
+    dies,
+    give_back_call,
+    resume,
+    suspend,
+    worker,
+)
 from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
-
-
-async def dies(bench: Bench, actor: Actor, survivor: Actor, *, max_losses: int = 5) -> None:
-    """A worker says no more until its lease has ended, and another takes over."""
-    await actor.renew(lease=BLINK)
-    await bench.clock.pass_by(2 * BLINK)
-    await survivor.sweep(max_losses=max_losses)
 
 
 class TestLease(Standing):
@@ -147,40 +146,6 @@ class TestTakeover(Standing):
         await survivor.commit(task)
         await bench.signal("order")
         assert (await survivor.turn()).deliveries == 1
-
-    async def test_p7_a_turn_that_kills_its_workers_is_set_aside(self, bench: Bench) -> None:
-        """Lost more often than allowed, its instance stalls; others are served [P7]."""
-        survivor = await worker(bench, "survivor", queues=("elsewhere",))
-        await bench.start("poison")
-        for number in range(3):
-            victim = await worker(bench, f"victim-{number}")
-            assert (await victim.turn("poison")).deliveries == number + 1
-            await dies(bench, victim, survivor, max_losses=2)
-        row = await bench.describe("poison")
-        assert (row.status, row.task, row.inbox_length) == ("stalled", "", 1)
-        assert row.reason
-        actor = await worker(bench, "worker-1")
-        assert await actor.take() == []
-        await bench.start("order")
-        assert list(await actor.turns()) == ["order"]
-
-    async def test_p7_an_activity_that_kills_its_workers_fails(self, bench: Bench) -> None:
-        """Lost more often than allowed, it ends with an error that says so [P7]."""
-        survivor = await worker(bench, "survivor", queues=("elsewhere",))
-        starter = await worker(bench, "starter")
-        await bench.start()
-        await starter.commit(await starter.turn(), charge(1), sticky=False)
-        await starter.unregister()
-        for number in range(3):
-            victim = await worker(bench, f"victim-{number}")
-            task = await victim.activity()
-            assert (task.attempt, task.losses) == (number + 1, number)
-            await dies(bench, victim, survivor, max_losses=2)
-        actor = await worker(bench, "worker-1")
-        [event] = news_of(await actor.turn())
-        assert isinstance(event, ActivityFailed)
-        assert decode_failure(event.payload).kind == "worker_lost"
-        assert await actor.take() == []
 
 
 class TestSweep(Standing):

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from rqflow.backend.calls.instances import Terminate
+from rqflow.backend.calls.suspects import BeginTurn
 from rqflow.backend.calls.tasks import Message, Receive, Sweep, WorkflowTask
 from rqflow.core import commands
 from rqflow.core.options import ActivityOptions, ChildOptions
@@ -156,7 +157,9 @@ def test_a_turn_that_kills_its_workers_stalls_until_other_code_comes(store: Scri
     store.start()
     for n in range(3):
         store.register(f"dead{n}", lease=MINUTE)
-        assert store.turn(worker=f"dead{n}").deliveries == n + 1
+        task = store.turn(worker=f"dead{n}")
+        assert task.deliveries == n + 1
+        store.do(BeginTurn(partition=0, instance=task.instance, run=task.run, token=task.token))
         store.pass_by(2 * MINUTE)
         store.do(Sweep(partition=0, worker="w1", build="b1", max_losses=2))
     assert store.row()["status"] == "stalled"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rqflow.backend.calls.instances import Answer, Ask, Deliver, Purge, Resume, Suspend, Terminate
+from rqflow.backend.calls.suspects import BeginTurn
 from rqflow.backend.calls.tasks import (
     ActivityTask,
     AnswerQuery,
@@ -188,6 +189,9 @@ class Life:
             case 1:
                 delay = timedelta(minutes=self.random.choice([0, 10]))
                 self._both(GiveBack, ours, theirs, delay=delay)
+            case 2 | 3:
+                self._both(BeginTurn, ours, theirs)
+                self.held.append(held)
             case _:
                 self._commit(worker, ours, theirs)
         return None
@@ -301,7 +305,7 @@ class Life:
         match self.random.randrange(8):
             case 0 | 1:
                 delay = timedelta(minutes=self.random.choice([0, 10]))
-                self._both(RetryActivity, ours, theirs, id=id, delay=delay, failure=BROKEN)
+                self._both(RetryActivity, ours, theirs, id=id, delay=delay, failure=BROKEN, lost=delay == timedelta(0))
             case 2:
                 delay = timedelta(minutes=self.random.choice([0, 10]))
                 self._both(GiveBack, ours, theirs, activity=id, delay=delay)

@@ -16,7 +16,9 @@ function kinds.task(stream, entry, fields, leased, losses, build)
   local row = rows.live(instance)
   if row.task ~= tasks.token(stream, entry) then return end
   local lost = tonumber(row.losses or 0)
-  if leased and losses then
+  -- One that was lost before is tried alone, and says so before (see begin_turn): if it did not, the worker died of
+  -- something else. A first loss may be anyone's.
+  if leased and losses and (lost == 0 or row.trial == row.task) then
     lost = lost + 1
     if lost > losses then
       -- P7: it may be this very turn that kills its workers.
@@ -28,9 +30,15 @@ function kinds.task(stream, entry, fields, leased, losses, build)
   redis.call('HSET', key.instance(instance), 'task', token, 'sticky', '', 'losses', lost)
 end
 
-function kinds.query(stream, entry, fields)
+function kinds.query(stream, entry, fields, leased, losses)
   local queue = redis.call('HGET', key.instance(fields.instance), 'queue')
-  if queue then redis.call('XADD', key.workflows(queue), '*', unpack(fields.all)) end
+  if not queue then return end
+  if leased and losses then
+    -- It is asked of a second worker, not of a third: whoever asked does not wait so long.
+    if fields.lost then return end
+    fields.all[#fields.all + 1], fields.all[#fields.all + 2] = 'lost', 1
+  end
+  redis.call('XADD', key.workflows(queue), '*', unpack(fields.all))
 end
 
 function kinds.activity(stream, entry, f, leased, losses)

@@ -27,7 +27,7 @@ end
 -- What must be known of it besides, to end it and to do what is rare.
 function rows.complete(instance, row)
   if row.order then return row end
-  local more = rows.read(instance, 'order', 'first', 'begun', 'timeout_ms', 'deadline_ms', 'retention_ms', 'losses',
+  local more = rows.read(instance, 'order', 'first', 'begun', 'timeout_ms', 'deadline_ms', 'retention_ms', 'losses', 'trial',
     'parent', 'parent_run', 'parent_command', 'parent_partition')
   for name, value in pairs(more) do row[name] = value end
   return row

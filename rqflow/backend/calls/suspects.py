@@ -1,0 +1,17 @@
+"""Suspect calls: what a store is told of turns that were lost with a worker before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rqflow.backend.calls.call import Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginTurn(Call[None]):
+    """Told before a turn that was lost before is begun again: lost without this, it had not begun, and is not to blame
+    for the death of its worker (P7). Raises LeaseLost."""
+
+    instance: str
+    run: str
+    token: str
