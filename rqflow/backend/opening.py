@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
@@ -20,6 +20,7 @@ from rqflow.backend.redis.fitness import Facts, check_durability, check_servers
 from rqflow.backend.redis.routing import Routes
 from rqflow.backend.redis.servers import BlockingServers, Servers
 from rqflow.backend.redis.sockets import Timeouts
+from rqflow.backend.redis.verify.check import Report, check_hub, quiet
 from rqflow.errors import BadInput, HubNotFound
 
 DEFAULT_HUB: Final = "default"
@@ -143,6 +144,19 @@ def delete_hub(url: str, name: str, *, force: bool = False) -> int:
     """Remove a hub and every key of it; how many keys. Raises HubNotFound, Conflict (it is in use, unless `force`)."""
     with _admin(url) as (servers, _):
         return servers.drive(hubs.delete_hub(servers.routes, name, force=force))
+
+
+def verify_hub(
+    url: str,
+    name: str,
+    *,
+    progress: Callable[[int, int], None] = quiet,
+    patience: timedelta = timedelta(seconds=2),
+) -> Report:
+    """Read all keys of a hub and name what is not as it should be (see check_hub). Raises HubNotFound, HubMismatch."""
+    with _admin(url) as (servers, _):
+        hub = servers.drive(hubs.read_hub(servers.routes, name))
+        return check_hub(servers, hub, progress=progress, patience=patience)
 
 
 @contextmanager

@@ -1,22 +1,25 @@
-"""Hub: `hub create`, `list`, `show`, `set` and `delete`: the namespaces of a Redis."""
+"""Hub: `hub create`, `list`, `show`, `set`, `verify` and `delete`: the namespaces of a Redis."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 import click
 
 from rqflow.backend.calls.hubs import HubInfo
-from rqflow.backend.opening import change_hub, create_hub, delete_hub, describe_hub, list_hubs
+from rqflow.backend.opening import change_hub, create_hub, delete_hub, describe_hub, list_hubs, verify_hub
 from rqflow.cli.arguments import Duration
+from rqflow.cli.exits import FAILED, OK
 from rqflow.cli.screen import Column, iso, local, show_facts, show_json, show_table, span
 from rqflow.cli.session import Session, json_option, with_session
+from rqflow.cli.verifying import Looking, show_violations
 
 
 @click.group()
 def hub() -> None:
-    """Create, list, show, change and delete hubs: namespaces that know nothing of each other.
+    """Create, list, show, change, verify and delete hubs: namespaces that know nothing of each other.
 
     \b
     Example:
@@ -145,6 +148,28 @@ def set_command(session: Session, *, name: str, durability: str, as_json: bool) 
         show_json(_plain(found))
     else:
         click.echo(f"hub {found.name} has durability {found.durability} for whoever opens it from now on")
+
+
+@hub.command()
+@click.argument("name", required=False)
+@json_option
+@with_session
+def verify(session: Session, *, name: str | None, as_json: bool) -> None:
+    """Read all keys of a hub and name each violation of what rqflow promises; exit code 1 if there is any.
+
+    It writes nothing, and may run beside live workers. Without NAME: the hub of --hub.
+
+    \b
+    Example:
+      rqflow hub verify shop
+    """
+    with session.naming_address(), Looking() as looking:
+        report = verify_hub(session.settings.url, name or session.settings.hub, progress=looking.tell)
+    if as_json:
+        show_json(asdict(report))
+    else:
+        show_violations(report)
+    click.get_current_context().exit(FAILED if report.found else OK)
 
 
 @hub.command()

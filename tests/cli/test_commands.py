@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
 import pytest
+import redis
 
+from rqflow.backend.protocol import partition_of
+from rqflow.backend.redis.keys import key
 from tests.cli.shell import Ran, Shell, until
 
 ORDER = 'order:={"id":"42","total":99.5}'
@@ -263,3 +267,22 @@ def test_hubs_are_created_shown_and_deleted(shop: Shell) -> None:
     assert shop("hub", "delete", name, "--yes").code == 0
     assert shop("hub", "show", name).code == 3
     assert shop("hub", "delete", name, "--yes").code == 3
+
+
+def test_a_hub_is_verified(shell: Shell) -> None:
+    """A sound hub is told so; one with a spoiled key is told what is wrong, and scripts get it as JSON and exit 1."""
+    name, url = shell.environment["RQFLOW_HUB"], shell.environment["RQFLOW_REDIS_URL"]
+    shell("start", "checkout", ORDER, "--id", "o-1").ok()
+    assert f"hub {name} is as it should be: 1 instances" in shell("hub", "verify").ok().out
+    with closing(redis.Redis.from_url(url)) as server:
+        server.rpush(key(name, 0, "inbox", "nobody\x1b[31m"), "1")
+        server.hset(key(name, partition_of("o-1", 2), "instance", "o-1"), "task", "")
+    told = shell("hub", "verify", name)
+    assert told.code == 1
+    assert "P6 task_none of o-1: 1 news wait and there is no task" in told.out
+    assert "\x1b" not in told.out
+    found = shell("hub", "verify", name, "--json")
+    assert found.code == 1
+    assert {one["word"] for one in found.json["violations"]} == {"task_none", "task_extra", "key_extra"}
+    assert all(one["remedy"] for one in found.json["violations"])
+    assert shell("hub", "verify", "nowhere").code == 3

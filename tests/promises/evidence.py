@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any, cast, get_args
 
 import redis
 
 from rqflow.backend.calls.instances import Describe, ReadHistory
+from rqflow.backend.opening import verify_hub
 from rqflow.backend.protocol import Backend, partition_of
 from rqflow.backend.redis.keys import key, prefix
 from rqflow.core.events import (
@@ -24,7 +26,6 @@ from rqflow.core.events import (
     TimerFired,
     WorkflowStarted,
 )
-from rqflow.core.states import CLOSED
 from rqflow.core.wire import decode_stored
 from tests.promises.verbs import Effect
 
@@ -97,6 +98,7 @@ class Store:
     """A hub's keys, read raw."""
 
     def __init__(self, url: str, hub: str, partitions: int) -> None:
+        self.url = url
         self.redis = redis.Redis.from_url(url)
         self._hub = hub
         self._partitions = range(partitions)
@@ -135,30 +137,11 @@ class Store:
                     found.append((name, entry.decode(), fields))
         return found
 
-    def check_tasks(self) -> None:
-        """[P6] An instance that may run and has news has exactly one task; no other has any."""
-        for partition in self._partitions:
-            tasks = Counter[str]()
-            for stream, entry, fields in self.entries(partition):
-                if fields.get(b"kind") == b"task":
-                    instance = fields[b"instance"].decode()
-                    token = self.redis.hget(self.key(partition, "instance", instance), "task")
-                    assert token == f"{entry}@{stream}".encode(), f"a task of {instance} that its row does not know"
-                    tasks[instance] += 1
-            for instance in map(bytes.decode, cast(Any, self.redis.zrange(self.key(partition, "ids"), 0, -1))):
-                self._check_task(partition, instance, tasks[instance])
-
-    def _check_task(self, partition: int, instance: str, tasks: int) -> None:
-        row = cast(Any, self.redis.hgetall(self.key(partition, "instance", instance)))
-        news = self.redis.exists(self.key(partition, "inbox", instance))
-        status, task = row[b"status"].decode(), row.get(b"task", b"")
-        if task == b"waiting":
-            waits = f"wait 0 {row[b'run'].decode()} {instance}"
-            assert self.redis.zscore(self.key(partition, "due"), waits) is not None, f"{instance} waits for nothing"
-        elif status == "running" and news:
-            assert tasks == 1, f"{instance} has news and {tasks} tasks"
-        elif status in CLOSED or not task:
-            assert tasks == 0, f"{instance} ({status}) has {tasks} tasks"
+    def check(self) -> None:
+        """[P2, P3, P5, P6, P8, P10] The checker finds nothing wrong, and can tell of everything."""
+        report = verify_hub(self.url, self._hub, patience=timedelta(milliseconds=200))
+        assert report.violations == ()
+        assert report.undecided == 0
 
     def check_idle(self) -> None:
         """[P10] Nobody is left, and nothing is left to do."""

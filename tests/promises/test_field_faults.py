@@ -143,7 +143,7 @@ async def test_p8_an_id_used_again_while_old_children_run_hears_nothing_of_them(
         assert (await new.describe()).status == "running"
         await ground.client.signal(child, "go", "of the new")
         assert await ground.results([new]) == ["of the new"]
-    ground.store.check_tasks()
+    ground.store.check()
 
 
 async def test_p2_termination_is_not_undone_by_a_turn_that_races_with_it(ground: Yard) -> None:
@@ -160,6 +160,6 @@ async def test_p2_termination_is_not_undone_by_a_turn_that_races_with_it(ground:
             assert isinstance(
                 events[handle.id][-1], WorkflowTerminated if status == "terminated" else WorkflowCompleted
             )
-    ground.store.check_tasks()
+    ground.store.check()
     stats = await ground.client.stats()
     assert stats.statuses.get("running", 0) == 0

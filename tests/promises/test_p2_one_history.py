@@ -62,7 +62,7 @@ async def test_p2_a_refused_commit_changes_not_a_byte(ground: Yard, spoiled: dic
     assert ground.store.dump() == before
     [answer] = await ghost.send(ghost.commit_call(turn, decision))
     assert not isinstance(answer, Exception)
-    ground.store.check_tasks()
+    ground.store.check()
 
 
 async def test_p2_of_many_commits_at_once_one_counts(ground: Yard) -> None:
@@ -76,7 +76,7 @@ async def test_p2_of_many_commits_at_once_one_counts(ground: Yard) -> None:
     assert (await handle.describe()).history_length == 2
     [attempt] = of_kind(await ghost.take(), handle.id)[1]
     assert attempt.attempt == 1
-    ground.store.check_tasks()
+    ground.store.check()
 
 
 async def test_p2_an_empty_decision_is_a_turn_too(ground: Yard) -> None:

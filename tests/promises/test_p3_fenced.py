@@ -109,4 +109,4 @@ async def test_p3_no_order_of_a_dead_worker_changes_a_byte(ground: Yard) -> None
         beat = Renew(partition=partition, worker=ghost.id, lease=LONG, heartbeats=((attempt.token, b'"mine"'),))
         assert await ghost.send(beat) == [False], "it is told that its lease has ended"
     assert ground.store.dump() == before
-    ground.store.check_tasks()
+    ground.store.check()

@@ -141,7 +141,7 @@ async def test_p6_whatever_happens_news_have_one_task_and_all_ends(ground: Yard,
     for number in range(100):
         what = await chaos.step()
         try:
-            ground.store.check_tasks()
+            ground.store.check()
         except AssertionError as error:
             error.add_note(f"seed {seed}, step {number}: {what}")
             raise
@@ -167,6 +167,6 @@ async def test_p6_no_worker_is_told_of_what_it_must_not_do(ground: Yard) -> None
     [new] = [task for task in await second.take() if isinstance(task, WorkflowTask)]
     assert (len(old.inbox), len(new.inbox), new.deliveries) == (1, 2, 2)
     assert isinstance(await first.turn(old), LeaseLost)
-    ground.store.check_tasks()
+    ground.store.check()
     assert not isinstance(await second.turn(new), Exception)
-    ground.store.check_tasks()
+    ground.store.check()

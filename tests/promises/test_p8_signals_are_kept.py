@@ -27,7 +27,7 @@ async def test_p8_signals_survive_the_death_of_workers_through_many_runs(yard: Y
             worker.kill()
             worker = yard.process()
     assert await yard.results(handles) == [list(range(60))] * 3
-    yard.store.check_tasks()
+    yard.store.check()
     for handle in handles:
         assert (await handle.describe()).runs == 9, "no run was run twice"
     runs = {effect.key for effect in effects(yard.folder, "run")}
@@ -83,4 +83,4 @@ async def test_p8_signals_from_before_the_first_turn_and_while_suspended_are_the
         assert await ground.results([later]) == [list(range(6))]
         await early.resume("go on")
         assert await ground.results([early]) == [list(range(6))]
-    ground.store.check_tasks()
+    ground.store.check()

@@ -52,7 +52,7 @@ async def test_p7_deadly_workflows_among_two_hundred_others_harm_none(yard: Yard
     for handle in deadly:
         at = yard.store.at(handle.id)
         assert yard.store.redis.hget(yard.store.key(at, "instance", handle.id), "task") == b""
-    yard.store.check_tasks()
+    yard.store.check()
     yard.release(DEADLY)
     for handle in deadly:
         await handle.resume()

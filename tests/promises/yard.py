@@ -136,7 +136,7 @@ class Yard:
             if name in names:
                 assert sum(isinstance(each, ChildStarted) for each in found[name]) <= 1
             check_effects(effects(self.folder), found[name])
-        self.store.check_tasks()
+        self.store.check()
         return found
 
     async def histories(self, names: Iterable[str]) -> dict[str, list[Event]]:

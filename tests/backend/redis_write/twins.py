@@ -186,6 +186,18 @@ class Twins:
         }
 
 
+def carry_all(do: Callable[[Call[Any]], Any], partitions: int) -> None:
+    """Relay until no outbox has anything."""
+    for _ in range(100):
+        moved = False
+        for source in range(partitions):
+            messages = do(ReadOutbox(partition=source))
+            moved = moved or bool(messages)
+            _carry(do, source, messages)
+        if not moved:
+            return
+
+
 def _carry(do: Callable[[Call[Any]], Any], source: int, messages: Iterable[Message]) -> None:
     for message in messages:
         for _ in range(2):

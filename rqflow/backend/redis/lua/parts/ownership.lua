@@ -1,0 +1,45 @@
+-- @include rows
+-- @include streams
+-- ownership: to whom a key belongs, by its kind.
+
+local kinds = {}
+
+local function exists(instance) return rows.read(instance, 'status').status ~= nil end
+
+kinds.inbox, kinds.requests, kinds.children, kinds.runs = exists, exists, exists, exists
+
+function kinds.instance(instance) return exists(instance) and redis.call('ZSCORE', key.ids(), instance) ~= false end
+
+-- The row of the instance that a run belongs to, if the run is its current one: its history says whose it is.
+local function owner(run)
+  local first = redis.call('LINDEX', key.history(run), 0)
+  local header = first and string.match(first, '^%d+ %l ([^\n]*)')
+  local row = header and rows.read(cjson.decode(header)[4], 'run', 'status')
+  return row and row.run == run and row or nil
+end
+
+function kinds.history(run) return redis.call('PTTL', key.history(run)) >= 0 or owner(run) ~= nil end
+
+function kinds.answers(run) return redis.call('PTTL', key.answers(run)) >= 0 or owner(run) ~= nil end
+
+local function open(run)
+  local row = owner(run)
+  return row and not rows.closed(row)
+end
+
+kinds.outstanding, kinds.attempts = open, open
+
+local function worker(name) return redis.call('ZSCORE', key.workers(), name) ~= false end
+
+kinds.worker, kinds.worker_info, kinds.notices = worker, worker, worker
+
+function kinds.workflows(queue) return redis.call('SISMEMBER', key.queues(), 'w:' .. queue) == 1 end
+
+function kinds.activities(queue) return redis.call('SISMEMBER', key.queues(), 'a:' .. queue) == 1 end
+
+function kinds.query(query) return redis.call('PTTL', key.query(query)) >= 0 end
+
+function kinds.unknown(queue) return redis.call('PTTL', key.unknown(queue)) >= 0 end
+
+-- Kinds that are not here are the partition's own, or indexes.
+function ownership.known(kind, argument) return not kinds[kind] or (kinds[kind](argument) and true or false) end
