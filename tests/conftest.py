@@ -18,7 +18,7 @@ from rqflow.backend.memory.opening import forget_memory, memory_store, open_memo
 from rqflow.backend.opening import create_hub, delete_hub, open_backend, open_sync_backend
 from rqflow.backend.protocol import Backend, SyncBackend
 from rqflow.backend.redis.embedded import EmbeddedServer
-from tests.cluster import Cluster
+from tests.servers.cluster import Cluster
 
 _numbers = itertools.count(1)
 

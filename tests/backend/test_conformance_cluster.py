@@ -12,7 +12,7 @@ from rqflow.backend.protocol import Backend
 from rqflow.testing.conformance.clocks import StoreClock
 from rqflow.testing.conformance.limits import TIGHT
 from rqflow.testing.conformance.suite import SUITE
-from tests.cluster import Cluster
+from tests.servers.cluster import Cluster
 
 globals().update({test.__name__: test for test in SUITE})
 

@@ -20,8 +20,8 @@ from rqflow.backend.redis.servers import Servers
 from rqflow.backend.redis.sockets import Timeouts
 from rqflow.errors import BackendRefused, BackendUnavailable
 from tests.backend.orders import BOTH, WORKER, complete, register, start, until
-from tests.cluster import Cluster
 from tests.conftest import fresh_name
+from tests.servers.cluster import Cluster
 
 LONG = timedelta(seconds=20)
 

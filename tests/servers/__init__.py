@@ -1,0 +1,1 @@
+"""Servers: the kinds of Redis that tests run on."""
