@@ -17,7 +17,7 @@ from rqflow.client.sync import Client
 from rqflow.errors import BackendRefused, BadInput, HubExists, HubNotFound
 from tests.cli.shell import Shell
 from tests.conftest import fresh_name
-from tests.replicas import valkey
+from tests.servers.programs import valkey
 
 
 @pytest.fixture

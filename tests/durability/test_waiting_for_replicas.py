@@ -26,9 +26,10 @@ from tests.backend.orders import start
 from tests.backend.stand_in import StandIn, bulk
 from tests.cli.shell import until
 from tests.client.face import Face
-from tests.cluster import Cluster
 from tests.conftest import fresh_name
-from tests.replicas import Replicated, frozen, valkey
+from tests.servers.cluster import Cluster
+from tests.servers.programs import valkey
+from tests.servers.replicas import Replicated, frozen
 
 SOON = ClientOptions(durable_within=timedelta(milliseconds=300), retry_for=timedelta(0))
 PATIENT = ClientOptions(durable_within=timedelta(seconds=30))

