@@ -76,6 +76,10 @@ class Backend(Protocol):
         """Listen to an instance; entered when the store is known to tell. Thousands share one connection."""
         ...
 
+    def watch_schedules(self, partition: int) -> AbstractAsyncContextManager[Watch]:
+        """Be told when a schedule of a partition is due sooner than any was before. As `watch` in all else."""
+        ...
+
     async def close(self) -> None: ...
 
 

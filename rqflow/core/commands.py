@@ -233,5 +233,6 @@ def started_of_next_run(
         continued_from=before.run,
         timeout_ms=before.timeout_ms,
         headers=before.headers,
+        schedule=before.schedule,
         payload=payload,
     )

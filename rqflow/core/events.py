@@ -26,6 +26,19 @@ class ParentLink:
     command: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleLink:
+    """Which slot of which schedule an instance was started for."""
+
+    schedule: str
+    slot_ms: int
+    """The slot's time; of a trigger, when it was asked for."""
+    last_success_ms: int | None = None
+    """The latest slot whose run had completed when this one was started."""
+    last_result: Payload | None = None
+    """What that run returned, if the schedule keeps results."""
+
+
 # ---- news -----------------------------------------------------------------------------------------------------
 
 
@@ -44,6 +57,8 @@ class WorkflowStarted:
     """How long after its start the run times out."""
     headers: tuple[tuple[str, str], ...] = ()
     """Trace context and the like, carried along unread."""
+    schedule: ScheduleLink | None = None
+    """What it was started by, if not by a client or a parent."""
     payload: Payload = b""
     """The arguments."""
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final, NoReturn
 
-from rqflow.core.events import Payload, WorkflowStarted
+from rqflow.core.events import Payload, ScheduleLink, WorkflowStarted
 from rqflow.core.futures import RunFuture
 from rqflow.core.gate import ContinueAsNew
 from rqflow.core.ids import seed
 from rqflow.core.mailbox import Mailbox
-from rqflow.core.run import RunInfo
+from rqflow.core.run import RunInfo, ScheduleInfo
 from rqflow.core.updates import Updates
 from rqflow.core.wishes import Wishes
 
@@ -24,6 +24,17 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def at(ms: int) -> datetime:
     """Milliseconds since the epoch as a time."""
     return EPOCH + timedelta(milliseconds=ms)
+
+
+def _schedule(link: ScheduleLink | None) -> ScheduleInfo | None:
+    if link is None:
+        return None
+    return ScheduleInfo(
+        id=link.schedule,
+        slot=at(link.slot_ms),
+        last_success=None if link.last_success_ms is None else at(link.last_success_ms),
+        last_payload=link.last_result,
+    )
 
 
 class LiveRun(Wishes):
@@ -62,6 +73,7 @@ class LiveRun(Wishes):
             deadline=None if started.timeout_ms is None else at(self.started_ms + started.timeout_ms),
             history_length=length,
             continue_suggested=length >= self._soft_events,
+            schedule=_schedule(started.schedule),
         )
 
     @property

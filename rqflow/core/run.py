@@ -13,9 +13,29 @@ from datetime import datetime
 from random import Random
 from typing import Any, NoReturn, Protocol, runtime_checkable
 
+from rqflow.converters.json import load_json
 from rqflow.core.events import ParentLink, Payload
 from rqflow.core.options import ActivityOptions, Attributes, ChildOptions
 from rqflow.errors import NotInWorkflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleInfo:
+    """Why a run was started, if a schedule did it."""
+
+    id: str
+    """Of the schedule."""
+    slot: datetime
+    """The time that it was started for, UTC: whenever it was really started. Of a trigger, when that was asked for."""
+    last_success: datetime | None
+    """The latest slot whose run had completed when this one was started, None: none has yet."""
+    last_payload: Payload | None
+    """What that run returned, encoded, if the schedule keeps results (`keep_result`)."""
+
+    @property
+    def last_result(self) -> Any:
+        """What that run returned, as plain JSON values; None if there was none, or results are not kept."""
+        return None if not self.last_payload else load_json(self.last_payload)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +54,8 @@ class RunInfo:
     """Events applied so far."""
     continue_suggested: bool
     """The history has grown past the soft limit: a good place to continue as new."""
+    schedule: ScheduleInfo | None = None
+    """The schedule and the slot that it was started for; also after continue-as-new."""
 
 
 class WorkflowDefinition(Protocol):

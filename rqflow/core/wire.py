@@ -2,12 +2,14 @@
 
 An encoded event is a JSON array `[version, type, field, …]` (the fields in the order of the class, payload left out),
 and, if the class has a payload, a newline and the payload's bytes. JSON never holds a raw newline, so the first one
-ends the header, and a payload may be any bytes at all. A *stored* event has in front what the store put there:
-`<ms since epoch> <scope> <encoded event>`; scope `i` is for the instance and survives continue-as-new, `r` for the run.
+ends the header, and a payload may be any bytes at all. (A schedule's last result stands in the header, as base64.)
+A *stored* event has in front what the store put there: `<ms since epoch> <scope> <encoded event>`; scope `i` is for
+the instance and survives continue-as-new, `r` for the run.
 """
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from dataclasses import fields
 from datetime import timedelta
 from types import NoneType, UnionType
@@ -15,7 +17,7 @@ from typing import Any, Final, get_args
 
 from rqflow.converters.json import dump_json, load_json
 from rqflow.core import events
-from rqflow.core.events import Event, ParentLink, Stamped
+from rqflow.core.events import Event, ParentLink, ScheduleLink, Stamped
 from rqflow.core.failure import Failure
 from rqflow.core.options import ActivityOptions, Retry
 from rqflow.errors import BadInput, CorruptEvent, UnknownEvent, UnknownVersion
@@ -45,6 +47,7 @@ _ON_THE_WIRE: Final[dict[str, frozenset[type[Any]]]] = {
     "int | None": frozenset({int, NoneType}),
     "str | None": frozenset({str, NoneType}),
     "ParentLink | None": frozenset({list, NoneType}),
+    "ScheduleLink | None": frozenset({list, NoneType}),
     "tuple[tuple[str, str], ...]": frozenset({list}),
 }
 """How a field is annotated → what JSON makes of it."""
@@ -67,9 +70,19 @@ def encode(event: Event) -> bytes:
     for name in _HEADER[cls]:
         value = getattr(event, name)
         header.append([value.instance, value.run, value.command] if isinstance(value, ParentLink) else value)
+    if cls is events.WorkflowStarted:
+        _write_schedule(header)
     if cls in _HAS_PAYLOAD:
         return dump_json(header) + b"\n" + event.payload  # type: ignore[union-attr]
     return dump_json(header)
+
+
+def _write_schedule(header: list[Any]) -> None:
+    """The link to a schedule is written only where there is one: the last field of a start."""
+    link = header.pop()
+    if link is not None:
+        result = None if link.last_result is None else b64encode(link.last_result).decode()
+        header.append([link.schedule, link.slot_ms, link.last_success_ms, result])
 
 
 def decode(data: bytes) -> Event:
@@ -132,6 +145,16 @@ def _revive_started(arguments: dict[str, Any]) -> None:
         if type(name) is not str or type(value) is not str:
             raise TypeError(f"headers are {headers!r:.80}")
     arguments["headers"] = tuple(map(tuple, headers))
+    if arguments.get("schedule") is not None:
+        arguments["schedule"] = _read_schedule(arguments["schedule"])
+
+
+def _read_schedule(link: list[Any]) -> ScheduleLink:
+    schedule, slot_ms, success_ms, result = link
+    if (type(schedule), type(slot_ms)) != (str, int) or type(success_ms) not in (int, NoneType):
+        raise TypeError(f"schedule is {link!r:.80}")
+    read = None if result is None else b64decode(result, validate=True)
+    return ScheduleLink(schedule=schedule, slot_ms=slot_ms, last_success_ms=success_ms, last_result=read)
 
 
 def stored(at_ms: int, scope: str, encoded: bytes) -> bytes:

@@ -15,6 +15,8 @@ MAX_RUNNING: Final = 1_000
 """Runs of one schedule that may be open at once, whatever its policy; slots beyond are skipped and counted."""
 MAX_BUFFER: Final = 1_000
 """Starts that may wait, at most."""
+MIN_CATCH_UP: Final = timedelta(seconds=5)
+"""A pause of a busy machine must not be taken for a missed slot."""
 DEFAULT_TEMPLATE: Final = "{schedule}/{slot}"
 
 
@@ -40,8 +42,8 @@ class Policy:
     def __post_init__(self) -> None:
         if not 1 <= self.buffer_limit <= MAX_BUFFER:
             raise BadInput(f"buffer_limit is 1 to {MAX_BUFFER:,}, not {self.buffer_limit}")
-        if self.catch_up < timedelta(0):
-            raise BadInput(f"catch_up is not negative: {self.catch_up}")
+        if self.catch_up < MIN_CATCH_UP:
+            raise BadInput(f"catch_up is {MIN_CATCH_UP.seconds} seconds or more, not {self.catch_up}")
         if self.pause_after < 0:
             raise BadInput(f"pause_after is 0 (never) or more, not {self.pause_after}")
         if self.max_runs is not None and self.max_runs < 1:

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from rqflow.backend.calls.instances import Terminate
+from rqflow.backend.calls.schedules import CreateSchedule
 from rqflow.backend.calls.tasks import Unregister
 from rqflow.backend.opening import (
     create_hub,
@@ -142,17 +143,20 @@ async def test_a_large_hub_is_deleted_in_steps(redis_server: EmbeddedServer, oth
 
 
 async def test_a_hub_in_use_is_not_deleted_unless_by_force(redis_server: EmbeddedServer, other: redis.Redis) -> None:
-    """Open instances and live workers stand in the way, and are counted."""
+    """Open instances, live workers and schedules stand in the way, and are counted."""
     url = redis_server.url
     create_hub(url, "busy", partitions=2)
     opened = await open_backend(url, "busy")
     order = start("x", 2)
     await opened.call(order)
-    with pytest.raises(Conflict, match="1 open instances and 0 worker leases"):
+    with pytest.raises(Conflict, match="1 open instances, 0 worker leases and 0 schedules"):
         delete_hub(url, "busy")
     await opened.call(Terminate(partition=order.partition, instance="x"))
     await opened.call(register(1))
-    with pytest.raises(Conflict, match="0 open instances and 1 worker leases"):
+    await opened.call(
+        CreateSchedule(partition=0, schedule="s", generation="g", spec=b"", args=b"", state=b"", due_ms=None)
+    )
+    with pytest.raises(Conflict, match="0 open instances, 1 worker leases and 1 schedules"):
         delete_hub(url, "busy")
     await opened.close()
     delete_hub(url, "busy", force=True)

@@ -11,7 +11,15 @@ import pytest
 
 from rqflow.core import commands, events
 from rqflow.core.commands import CancelActivity, CancelTimer, SendCancel, StartTimer
-from rqflow.core.events import ActivityCompleted, CancelRequested, ParentLink, Payload, TimerFired, WorkflowFailed
+from rqflow.core.events import (
+    ActivityCompleted,
+    CancelRequested,
+    ParentLink,
+    Payload,
+    ScheduleLink,
+    TimerFired,
+    WorkflowFailed,
+)
 from rqflow.core.failure import Failure
 from rqflow.core.ids import child_id, child_run, next_run
 from rqflow.core.run import Run, RunInfo, current
@@ -513,3 +521,22 @@ def test_arguments_that_do_not_fit_fail_the_run() -> None:
     assert decode_failure(stage.last.close.payload).message == "parameter order: expected Order, got 3"
     assert stage.executor.ended
     stage.replay()
+
+
+def test_a_run_knows_the_slot_that_it_was_started_for() -> None:
+    """Schedule, slot and last success as times with a zone, the last result as it was returned."""
+    seen: list[Any] = []
+
+    async def main(payload: Payload) -> Payload:
+        seen.append(current().info.schedule)
+        return b""
+
+    Stage(main)
+    Stage(main, schedule=ScheduleLink(schedule="nightly", slot_ms=START_MS))
+    link = ScheduleLink(schedule="nightly", slot_ms=START_MS, last_success_ms=START_MS - 1_000, last_result=b"[1]")
+    Stage(main, schedule=link)
+    slot = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+    nothing, first, second = seen
+    assert nothing is None
+    assert (first.id, first.slot, first.last_success, first.last_result) == ("nightly", slot, None, None)
+    assert (second.last_success, second.last_result) == (slot - timedelta(seconds=1), [1])

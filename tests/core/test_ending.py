@@ -139,7 +139,7 @@ def test_cancellation_without_a_request_is_a_failure() -> None:
 
 
 def test_continue_as_new_begins_the_next_run_with_what_it_needs() -> None:
-    """Instance, queue, parent, deadline and headers stay; the run id follows from this one's."""
+    """Instance, queue, parent, deadline, headers and schedule stay; the run id follows from this one's."""
     cleaned: list[int] = []
 
     async def main(payload: Payload) -> Payload:
@@ -152,7 +152,8 @@ def test_continue_as_new_begins_the_next_run_with_what_it_needs() -> None:
         return b"unreachable"
 
     parent = events.ParentLink(instance="p", run="p-run", command=3)
-    stage = Stage(main, parent=parent, timeout_ms=5, headers=(("a", "b"),))
+    link = events.ScheduleLink(schedule="nightly", slot_ms=7)
+    stage = Stage(main, parent=parent, timeout_ms=5, headers=(("a", "b"),), schedule=link)
     close = stage.last.close
     assert isinstance(close, Continue)
     assert close.started == events.WorkflowStarted(
@@ -164,6 +165,7 @@ def test_continue_as_new_begins_the_next_run_with_what_it_needs() -> None:
         continued_from="run-1",
         timeout_ms=5,
         headers=(("a", "b"),),
+        schedule=link,
         payload=b"more",
     )
     assert cleaned == [1]

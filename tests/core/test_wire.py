@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rqflow.converters.json import dump_json
 from rqflow.core import events
-from rqflow.core.events import Event, ParentLink, Stamped
+from rqflow.core.events import Event, ParentLink, ScheduleLink, Stamped
 from rqflow.core.failure import MAX_CAUSES
 from rqflow.core.options import ActivityOptions, Retry
 from rqflow.core.wire import (
@@ -39,8 +39,17 @@ by_type: dict[Any, st.SearchStrategy[Any]] = {int: whole, str: st.text(), bytes:
 all_types: list[Any] = [
     cls
     for cls in vars(events).values()
-    if isinstance(cls, type) and cls.__module__ == events.__name__ and cls not in (ParentLink, Stamped)
+    if isinstance(cls, type) and cls.__module__ == events.__name__ and cls not in (ParentLink, ScheduleLink, Stamped)
 ]
+
+
+links = st.builds(
+    ScheduleLink,
+    schedule=st.text(),
+    slot_ms=whole,
+    last_success_ms=st.none() | whole,
+    last_result=st.none() | st.binary(),
+)
 
 
 def events_of(cls: Any) -> st.SearchStrategy[Event]:
@@ -56,6 +65,7 @@ def events_of(cls: Any) -> st.SearchStrategy[Event]:
             continued_from=st.none() | st.text(),
             timeout_ms=st.none() | whole,
             headers=st.lists(st.tuples(st.text(), st.text()), max_size=3).map(tuple),
+            schedule=st.none() | links,
             payload=st.binary(),
         )
     return st.builds(cls, **{name: by_type[kind] for name, kind in get_type_hints(cls).items()})
@@ -169,6 +179,11 @@ def test_an_unknown_type_says_its_name() -> None:
         b'[1,"WorkflowStarted","w","i","r","q",null,null,null,7]',
         b'[1,"WorkflowStarted","w","i","r","q",null,null,null,["x"]]',
         b'[1,"WorkflowStarted","w","i","r","q",null,null,null,[["a",1]]]',
+        *(
+            b'[1,"WorkflowStarted","w","i","r","q",null,null,null,[],' + link + b"]"
+            for link in (b"7", b"[]", b'["s",1,2]', b'[1,1,2,""]', b'["s","1",2,""]', b'["s",1,"2",""]', b'["s",1,2,3]')
+        ),
+        b'[1,"WorkflowStarted","w","i","r","q",null,null,null,[],["s",1,2,"not base64"]]',
         b"[" * 5_000,
     ],
 )

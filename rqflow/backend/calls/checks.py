@@ -7,6 +7,7 @@ from typing import Final
 
 from rqflow.backend.calls.hubs import Limits
 from rqflow.backend.calls.instances import Start
+from rqflow.backend.calls.schedules import CreateSchedule, ScheduledStart, WriteSchedule
 from rqflow.converters.json import dump_json
 from rqflow.core.options import AttributeValue
 from rqflow.errors import BadInput, LimitReached, PayloadTooLarge
@@ -25,6 +26,24 @@ def check_start(call: Start, limits: Limits) -> None:
     check_names((call.workflow, call.queue, call.lane, *call.attributes), limits)
     check_attributes(call.attributes, limits)
     check_payloads((call.started.partition(b"\n")[2], call.status, call.signal.partition(b"\n")[2]), limits)
+
+
+def check_schedule(call: CreateSchedule | WriteSchedule, limits: Limits) -> None:
+    """Raises BadInput, LimitReached or PayloadTooLarge for a schedule that passes a limit."""
+    if not call.schedule:
+        raise BadInput("a schedule id is not empty")
+    check_names((call.schedule,), limits)
+    result = call.result if isinstance(call, WriteSchedule) else None
+    check_payloads((call.spec or b"", call.args or b"", call.state, result or b""), limits)
+
+
+def check_scheduled(start: ScheduledStart, limits: Limits) -> None:
+    """Raises BadInput, LimitReached or PayloadTooLarge for a start that a schedule may not ask for."""
+    if not start.instance or len(start.instance.encode()) > limits.id_bytes:
+        raise LimitReached(f"bytes of the instance id {start.instance[:40]!r}…", limits.id_bytes)
+    check_names((start.workflow, start.queue, start.lane, *start.attributes), limits)
+    check_attributes(start.attributes, limits)
+    check_payloads((start.started.partition(b"\n")[2],), limits)
 
 
 def check_names(names: Iterable[str], limits: Limits) -> None:

@@ -86,6 +86,11 @@ class PartitionStats:
     outbox: int
     broken: int
     """Due members that could not be handled and were set aside."""
+    schedules: int
+    schedules_late: int
+    """Schedules whose time has come and that no scheduler has looked at."""
+    schedulers: int
+    """Processes that have looked at schedules lately."""
     now_ms: int
 
 

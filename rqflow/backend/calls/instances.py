@@ -194,6 +194,10 @@ class Description:
     """For a scheduled start."""
     deadline: datetime | None = None
     parent: str = ""
+    schedule: str = ""
+    """The schedule that started it."""
+    slot: datetime | None = None
+    """And the slot for which it did."""
     custom_status: Payload = b""
     attributes: dict[str, AttributeValue]
     reason: str = ""

@@ -105,7 +105,7 @@ class Written:
 
     revision: int
     outbox: int
-    """Messages that this left to be relayed to other partitions."""
+    """Messages that this left to be relayed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +189,7 @@ class DueSchedules:
     """Those that are due, the one that has waited longest first."""
     now_ms: int
     next_due_ms: int | None
-    """When the next one is due that is not in `rows`; may be past."""
+    """When the next one is due that is not in `rows`; past, if there are more than fit."""
     outbox: int
     """Messages waiting to be relayed."""
 

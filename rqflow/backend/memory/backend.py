@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.hubs import HubInfo, Limits
 from rqflow.backend.calls.tasks import Entry, Subscription
-from rqflow.backend.memory.store import MemoryStore, instance_topic, task_topics
+from rqflow.backend.memory.store import MemoryStore, instance_topic, schedules_topic, task_topics
 from rqflow.backend.memory.waiting import LoopBell, ThreadBell
 from rqflow.backend.protocol import SyncWatch, Watch
 
@@ -57,13 +57,17 @@ class MemoryBackend:
                     return self.store.lease_entries(partition, worker, subscription) or ()
 
     def watch(self, instance: str) -> AbstractAsyncContextManager[Watch]:
-        return self._watch(instance)
+        return self._listen(instance_topic(instance))
 
     @asynccontextmanager
-    async def _watch(self, instance: str) -> AsyncIterator[Watch]:
+    async def _listen(self, topic: tuple[int | str, str]) -> AsyncIterator[Watch]:
         bell = LoopBell()
-        with self.store.listening([instance_topic(instance)], bell):
+        with self.store.listening([topic], bell):
             yield bell
+
+    def watch_schedules(self, partition: int) -> AbstractAsyncContextManager[Watch]:
+        """As Backend.watch_schedules."""
+        return self._listen(schedules_topic(partition))
 
     async def close(self) -> None:
         """Nothing to close: the store lives as long as somebody holds it."""

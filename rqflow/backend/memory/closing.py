@@ -7,7 +7,7 @@ from typing import assert_never
 from rqflow.backend.memory.activities import forget_activity
 from rqflow.backend.memory.agenda import Item
 from rqflow.backend.memory.failures import encoded_failure
-from rqflow.backend.memory.letters import AnswerLetter, NewsLetter, TerminateLetter
+from rqflow.backend.memory.letters import AnswerLetter, EndLetter, NewsLetter, TerminateLetter
 from rqflow.backend.memory.news import drop_task, queue_task
 from rqflow.backend.memory.partition import Partition
 from rqflow.backend.memory.rows import History, Row, WaitingActivity, WaitingTimer
@@ -68,7 +68,7 @@ def _append_end(partition: Partition, row: Row, end: Event) -> None:
 
 
 def end_instance(partition: Partition, row: Row, trigger: str, payload: Payload, *, recursive: bool = False) -> None:
-    """Close an instance: keep its result, drop what it waits for, tell its parent, keep it for its retention."""
+    """Close an instance: keep its result, drop what it waits for, tell who started it, keep it for its retention."""
     row.result = payload
     row.closed_at_ms = partition.now_ms
     partition.move(row, trigger)
@@ -81,6 +81,16 @@ def end_instance(partition: Partition, row: Row, trigger: str, payload: Payload,
     partition.agenda.put(Item("retention", row.instance, row.run), partition.now_ms + row.retention_ms)
     if row.parent is not None:
         _tell_parent(partition, row, row.parent)
+    if row.order_of is not None:
+        order, wanted = row.order_of, row.order_of.keep_result and row.status == "completed"
+        letter = EndLetter(
+            to=order.schedule,
+            generation=order.generation,
+            run=row.first_run,
+            status=row.status,
+            body=payload if wanted else b"",
+        )
+        partition.post(letter)
 
 
 def _stop_waiting(partition: Partition, row: Row) -> None:

@@ -11,15 +11,26 @@ from rqflow.core.options import AttributeValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """By which schedule an instance is started, and for which slot."""
+
+    schedule: str
+    generation: str
+    slot_ms: int
+    keep_result: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartLetter:
-    """Start a child."""
+    """Start a child, or what a schedule orders: one of `parent` and `order` is given."""
 
     to: str
     run: str
     workflow: str
     queue: str
-    parent: ParentLink
-    tell_start: bool
+    parent: ParentLink | None = None
+    order: Order | None = None
+    tell_start: bool = False
     timeout_ms: int | None
     retention_ms: int
     attributes: dict[str, AttributeValue]
@@ -67,16 +78,31 @@ class TerminateLetter:
     body: bytes = b""
 
 
-Letter: TypeAlias = StartLetter | AnswerLetter | NewsLetter | TerminateLetter
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndLetter:
+    """Tell a schedule that what it started has ended, or could not be started."""
+
+    to: str
+    """The schedule."""
+    generation: str
+    run: str
+    """That it was started with."""
+    status: str
+    body: bytes = b""
+    """The result, if it is wanted."""
+
+
+Letter: TypeAlias = StartLetter | AnswerLetter | NewsLetter | TerminateLetter | EndLetter
 
 _KINDS: Final[dict[str, type[Any]]] = {
     "start": StartLetter,
     "answer": AnswerLetter,
     "news": NewsLetter,
     "terminate": TerminateLetter,
+    "end": EndLetter,
 }
 _NAMES: Final = {cls: name for name, cls in _KINDS.items()}
-_LINKS: Final = frozenset({"parent", "sender"})
+_LINKS: Final[dict[str, Any]] = {"parent": ParentLink, "sender": ParentLink, "order": Order}
 
 
 def write_letter(letter: Letter) -> bytes:
@@ -85,8 +111,12 @@ def write_letter(letter: Letter) -> bytes:
     for field in fields(letter):
         if field.name != "body":
             value = getattr(letter, field.name)
-            header.append([value.instance, value.run, value.command] if isinstance(value, ParentLink) else value)
+            header.append(_flat(value) if field.name in _LINKS and value is not None else value)
     return dump_json(header) + b"\n" + letter.body
+
+
+def _flat(link: Any) -> list[Any]:
+    return [getattr(link, field.name) for field in fields(link)]
 
 
 def read_letter(data: bytes) -> Letter:
@@ -97,8 +127,8 @@ def read_letter(data: bytes) -> Letter:
     arguments: dict[str, Any] = {"body": body}
     for field, value in zip((field for field in fields(cls) if field.name != "body"), values, strict=True):
         if field.name in _LINKS and value is not None:
-            instance, run, command = value
-            arguments[field.name] = ParentLink(instance=instance, run=run, command=command)
+            link = _LINKS[field.name]
+            arguments[field.name] = link(**dict(zip((part.name for part in fields(link)), value, strict=True)))
         else:
             arguments[field.name] = value
     letter: Letter = cls(**arguments)

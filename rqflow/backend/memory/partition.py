@@ -15,6 +15,7 @@ from rqflow.backend.calls.tasks import WorkerRecord
 from rqflow.backend.memory.agenda import Agenda, Item
 from rqflow.backend.memory.letters import Letter, write_letter
 from rqflow.backend.memory.rows import History, Row
+from rqflow.backend.memory.schedules import Schedules
 from rqflow.backend.memory.streams import Streams
 from rqflow.backend.protocol import partition_of
 from rqflow.core.events import Payload
@@ -96,6 +97,7 @@ class Partition:
         self.streams = Streams()
         self.agenda = Agenda()
         self.workers: dict[str, Worker] = {}
+        self.schedules = Schedules()
         self.query_answers: dict[str, tuple[Answer, int]] = {}
         """By question, with the time until which it is kept."""
         self.outbox: dict[int, tuple[int, bytes]] = {}

@@ -53,6 +53,8 @@ def description(partition: Partition, row: Row, *, whole: bool) -> Description:
         start_at=None if row.start_at_ms is None else moment(row.start_at_ms),
         deadline=None if row.deadline_ms is None else moment(row.deadline_ms),
         parent=row.parent.instance if row.parent is not None else "",
+        schedule="" if row.order_of is None else row.order_of.schedule,
+        slot=None if row.order_of is None else moment(row.order_of.slot_ms),
         custom_status=row.custom_status,
         attributes=dict(row.attributes),
         reason=row.reason,

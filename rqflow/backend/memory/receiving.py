@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Final, assert_never
 
+from rqflow.backend.calls.schedules import ScheduledEnd
 from rqflow.backend.calls.tasks import DropOutbox, Message, ReadOutbox, Receive
 from rqflow.backend.memory.closing import terminate
 from rqflow.backend.memory.failures import encoded_failure
 from rqflow.backend.memory.letters import (
     AnswerLetter,
+    EndLetter,
     Letter,
     NewsLetter,
     StartLetter,
@@ -17,18 +19,21 @@ from rqflow.backend.memory.letters import (
 )
 from rqflow.backend.memory.news import add_news
 from rqflow.backend.memory.partition import Partition
-from rqflow.backend.memory.starting import start_child
+from rqflow.backend.memory.starting import start_by_letter
 from rqflow.backend.memory.steering import put_news
 from rqflow.core.events import ParentLink, SignalDelivered, SignalFailed
 from rqflow.core.states import CLOSED
 from rqflow.core.wire import encode
+
+ENDS_KEPT: Final = 1_000
+"""Ends that wait for a schedule to look at them."""
 
 
 def deliver_letter(partition: Partition, letter: Letter) -> None:
     """Do what a letter says; one that comes too late changes nothing."""
     match letter:
         case StartLetter():
-            start_child(partition, letter)
+            start_by_letter(partition, letter)
         case AnswerLetter():
             _take_answer(partition, letter)
         case NewsLetter():
@@ -37,6 +42,8 @@ def deliver_letter(partition: Partition, letter: Letter) -> None:
             row = partition.rows.by_id.get(letter.to)
             if row is not None and row.status not in CLOSED and row.first_run == letter.first_run:
                 terminate(partition, row, reason=letter.reason, recursive=letter.recursive)
+        case EndLetter():
+            _take_end(partition, letter)
         case _:
             assert_never(letter)
 
@@ -73,6 +80,18 @@ def _answer(partition: Partition, sender: ParentLink, to: str, *, found: bool) -
         failure = encoded_failure("rqflow.errors.InstanceNotFound", f"no open instance {to!r}", "not_found")
         body = encode(SignalFailed(id=id, payload=failure))
     partition.post(AnswerLetter(to=sender.instance, run=sender.run, id=id, last=True, body=body))
+
+
+def _take_end(partition: Partition, letter: EndLetter) -> None:
+    """Let a schedule know, if it is still the one that started this: then it is due at once."""
+    found = partition.schedules.by_id.get(letter.to)
+    if found is None or found.generation != letter.generation:
+        return
+    end = ScheduledEnd(run=letter.run, status=letter.status, at_ms=partition.now_ms, result=letter.body)
+    found.ends = [*found.ends, end][-ENDS_KEPT:]
+    if not found.broken:
+        known_ms = partition.schedules.due.get(found.id, partition.now_ms)
+        partition.schedules.set_due(found.id, min(known_ms, partition.now_ms))
 
 
 def deliver_own_letters(partition: Partition) -> None:

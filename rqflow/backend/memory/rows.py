@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from rqflow.backend.calls.instances import Answer
+from rqflow.backend.memory.letters import Order
 from rqflow.core.events import ParentLink, Payload
 from rqflow.core.options import AttributeValue, ParentClosePolicy
 
@@ -105,6 +106,8 @@ class Row:
     lane: str
     timeout_ms: int | None
     parent: ParentLink | None = None
+    order_of: Order | None = None
+    """The schedule that started it."""
     start_at_ms: int | None = None
     begun: bool = False
     """Its first run has been let go: it is pending no more, though it may be suspended."""

@@ -6,13 +6,13 @@ from rqflow.backend.calls.instances import Start, Started
 from rqflow.backend.memory.agenda import Item
 from rqflow.backend.memory.closing import set_deadline, terminate
 from rqflow.backend.memory.failures import encoded_failure
-from rqflow.backend.memory.letters import AnswerLetter, StartLetter
+from rqflow.backend.memory.letters import AnswerLetter, EndLetter, StartLetter
 from rqflow.backend.memory.limits import check_start
 from rqflow.backend.memory.news import add_news, check_inbox, queue_task
 from rqflow.backend.memory.partition import Partition, ms_of, span_ms
 from rqflow.backend.memory.rows import Row
 from rqflow.backend.memory.streams import Ticket, workflows_of
-from rqflow.core.events import ChildFailed, ChildStarted
+from rqflow.core.events import ChildFailed, ChildStarted, ParentLink
 from rqflow.core.states import CLOSED
 from rqflow.core.wire import RUN_SCOPE, encode, split_stored, stored
 from rqflow.errors import InstanceExists
@@ -124,16 +124,11 @@ def _signal_too(partition: Partition, row: Row, call: Start) -> None:
     add_news(partition, row, call.signal, "i")
 
 
-def start_child(partition: Partition, letter: StartLetter) -> None:
-    """Start the child that a parent asked for, or tell the parent why not."""
+def start_by_letter(partition: Partition, letter: StartLetter) -> None:
+    """Start what a parent or a schedule asked for, or tell it why not. A repeat changes nothing."""
     existing = partition.rows.by_id.get(letter.to)
-    parent = letter.parent
     if existing is not None and existing.status not in CLOSED:
-        failure = encoded_failure(
-            "rqflow.errors.InstanceExists", f"instance {letter.to!r} exists already and is {existing.status}", "error"
-        )
-        body = encode(ChildFailed(id=parent.command, payload=failure))
-        _tell_parent(partition, letter, body, ended=True)
+        _refuse(partition, letter, existing.status)
         return
     if existing is not None:
         _replace(partition, existing)
@@ -152,16 +147,29 @@ def start_child(partition: Partition, letter: StartLetter) -> None:
         priority=letter.priority,
         lane=letter.lane,
         timeout_ms=letter.timeout_ms,
-        parent=parent,
+        parent=letter.parent,
+        order_of=letter.order,
     )
     _enter(partition, row, letter.body)
-    if letter.tell_start:
-        body = encode(ChildStarted(id=parent.command, run=row.run))
-        _tell_parent(partition, letter, body, ended=False)
+    if letter.parent is not None and letter.tell_start:
+        body = encode(ChildStarted(id=letter.parent.command, run=row.run))
+        _tell_parent(partition, letter, letter.parent, body, ended=False)
 
 
-def _tell_parent(partition: Partition, letter: StartLetter, body: bytes, *, ended: bool) -> None:
-    parent = letter.parent
+def _refuse(partition: Partition, letter: StartLetter, status: str) -> None:
+    """The id is in use."""
+    if letter.parent is not None:
+        failure = encoded_failure(
+            "rqflow.errors.InstanceExists", f"instance {letter.to!r} exists already and is {status}", "error"
+        )
+        body = encode(ChildFailed(id=letter.parent.command, payload=failure))
+        _tell_parent(partition, letter, letter.parent, body, ended=True)
+    elif letter.order is not None:
+        order = letter.order
+        partition.post(EndLetter(to=order.schedule, generation=order.generation, run=letter.run, status="refused"))
+
+
+def _tell_parent(partition: Partition, letter: StartLetter, parent: ParentLink, body: bytes, *, ended: bool) -> None:
     partition.post(
         AnswerLetter(to=parent.instance, run=parent.run, id=parent.command, last=ended, child=letter.run, body=body)
     )

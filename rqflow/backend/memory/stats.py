@@ -36,6 +36,9 @@ def read_stats(partition: Partition, call: ReadStats) -> PartitionStats:
         overdue=partition.agenda.overdue(partition.now_ms),
         outbox=len(partition.outbox),
         broken=0,
+        schedules=len(partition.schedules.by_id),
+        schedules_late=len(partition.schedules.overdue(partition.now_ms)),
+        schedulers=partition.schedules.alive(partition.now_ms),
         now_ms=partition.now_ms,
     )
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from rqflow.backend.calls import hubs, instances, suspects, tasks
+from rqflow.backend.calls import hubs, instances, schedules, suspects, tasks
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.hubs import HubInfo, Limits
 from rqflow.backend.calls.tasks import Entry, Subscription
@@ -20,6 +20,7 @@ from rqflow.backend.memory import (
     queries,
     reading,
     receiving,
+    scheduling,
     starting,
     stats,
     steering,
@@ -68,6 +69,13 @@ HANDLERS: Final[Mapping[type[Call[Any]], Callable[[Partition, Any], Any]]] = {
     tasks.ReadOutbox: receiving.read_outbox,
     tasks.Receive: receiving.receive,
     tasks.DropOutbox: receiving.drop_outbox,
+    schedules.CreateSchedule: scheduling.create_schedule,
+    schedules.WriteSchedule: scheduling.write_schedule,
+    schedules.BreakSchedule: scheduling.break_schedule,
+    schedules.DeleteSchedule: scheduling.delete_schedule,
+    schedules.ReadSchedule: scheduling.read_schedule,
+    schedules.ListSchedules: scheduling.list_schedules,
+    schedules.ReadDueSchedules: scheduling.read_due_schedules,
     hubs.ReadStats: stats.read_stats,
 }
 """What carries out each call."""
@@ -157,6 +165,9 @@ class MemoryStore:
             self._bells.ring((partition.number, stream))
         for instance in partition.changed:
             self._bells.ring(instance_topic(instance))
+        if partition.schedules.changed:
+            self._bells.ring(schedules_topic(partition.number))
+        partition.schedules.changed = False
         partition.streams.fed.clear()
         partition.changed.clear()
 
@@ -178,3 +189,8 @@ def task_topics(partition: int, worker: str, subscription: Subscription) -> list
 def instance_topic(instance: str) -> tuple[int | str, str]:
     """What rings when something happens to an instance."""
     return ("instance", instance)
+
+
+def schedules_topic(partition: int) -> tuple[int | str, str]:
+    """What rings when a schedule of a partition is due sooner than schedulers know."""
+    return (partition, "schedules")

@@ -91,6 +91,10 @@ class RedisBackend:
         async with self._watching.watch(_channel(self.hub, instance)) as watch:
             yield watch
 
+    def watch_schedules(self, partition: int) -> AbstractAsyncContextManager[Watch]:
+        """As Backend.watch_schedules."""
+        return self._watching.watch(key(self.hub.name, partition, "schedules_changed"))
+
     async def close(self) -> None:
         """Hang up. Whoever waits gets BackendUnavailable."""
         await self._watching.close()

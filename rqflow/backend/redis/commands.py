@@ -20,6 +20,9 @@ from rqflow.errors import (
     LimitReached,
     RqflowError,
     RunNotFound,
+    ScheduleChanged,
+    ScheduleExists,
+    ScheduleNotFound,
 )
 
 R = TypeVar("R")
@@ -90,6 +93,12 @@ def refusal(reply: Sequence[bytes | int]) -> RqflowError:
             return RunNotFound(instance, run)
         case ["limit", what, limit, hint]:
             return LimitReached(what, int(limit), hint)
+        case ["no_schedule", schedule]:
+            return ScheduleNotFound(schedule)
+        case ["schedule_exists", schedule]:
+            return ScheduleExists(schedule)
+        case ["schedule_changed", schedule]:
+            return ScheduleChanged(schedule)
         case ["lease", task]:
             return LeaseLost(task)
         case _:

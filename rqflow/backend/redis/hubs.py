@@ -141,7 +141,7 @@ def list_hubs(routes: Routes) -> Errand[tuple[HubInfo, ...]]:
 
 
 def delete_hub(routes: Routes, name: str, *, force: bool) -> Errand[int]:
-    """Remove a hub and every key of it; how many keys. Raises HubNotFound, Conflict (open instances or live workers).
+    """Remove a hub and every key of it; how many keys. Raises HubNotFound, Conflict (it is in use).
 
     Cut short, it can be called again: the record goes last.
     """
@@ -185,20 +185,22 @@ def _by_slot(info: HubInfo, keys: list[bytes], spared: str) -> dict[str, list[by
 
 
 def _refuse_in_use(routes: Routes, info: HubInfo) -> Errand[None]:
-    open_instances = workers = 0
+    open_instances = workers = schedules = 0
     for partition in range(info.partitions):
         counts = yield from ask(
             routes,
             key(info.name, partition, "meta"),
             ("ZCOUNT", key(info.name, partition, "workers"), "(0", "+inf"),
+            ("ZCARD", key(info.name, partition, "schedules")),
             *(("ZCARD", key(info.name, partition, "status", status)) for status in sorted(OPEN)),
         )
         workers += counts[0]
-        open_instances += sum(counts[1:])
-    if open_instances or workers:
+        schedules += counts[1]
+        open_instances += sum(counts[2:])
+    if open_instances or workers or schedules:
         raise Conflict(
-            f"hub {info.name!r} has {open_instances:,} open instances and {workers:,} worker leases; "
-            "end them first, or delete it by force"
+            f"hub {info.name!r} has {open_instances:,} open instances, {workers:,} worker leases and {schedules:,} "
+            "schedules; end them first, or delete it by force"
         )
 
 

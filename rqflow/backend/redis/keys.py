@@ -34,6 +34,12 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "unknown": "unknown:{}",  # zset of a queue: tasks that a worker gave back as unknown; expires
     "due": "due",  # zset: what happens at a time, see rows.py -> ms
     "outbox": "outbox",  # stream: messages to other partitions; stays when empty, so that no id comes twice
+    # schedules
+    "schedules": "schedules",  # zset: ids, all scores 0
+    "schedules_due": "schedules-due",  # zset: schedule -> when a scheduler looks at it, in ms
+    "schedule": "schedule:{}",  # hash: its row, see rows.py
+    "schedule_ends": "schedule-ends:{}",  # list: ends of what it started that its state does not know of
+    "schedulers": "schedulers",  # zset: scheduler -> until when it counts as alive, in ms; expires
     # an instance
     "instance": "instance:{}",  # hash: its row, see rows.py
     "inbox": "inbox:{}",  # list: stored events that no turn has consumed
@@ -56,6 +62,7 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "parent": "parent:{}",
     "attribute": "attribute:{}",  # "<name>=<JSON value>"
     # pub/sub
+    "schedules_changed": "schedules-changed",  # channel: a schedule is due sooner than any was
     "changed": "changed:{}",  # channel of an instance: something a waiter may care for
 }
 

@@ -26,7 +26,7 @@ def read_stats(call: ReadStats, place: Place) -> Command[PartitionStats]:
     """Counts of instances, tasks and times."""
 
     def parse(reply: Any) -> PartitionStats:
-        now_ms, counts, queues, workers, due, overdue, outbox, broken = reply
+        now_ms, counts, queues, workers, due, overdue, outbox, broken, *of_schedules = reply
         return PartitionStats(
             statuses={status: count for status, count in zip(INSTANCE_STATUSES, counts, strict=True) if count},
             queues=tuple(sorted(map(_queue, queues), key=lambda queue: queue.name)),
@@ -35,6 +35,9 @@ def read_stats(call: ReadStats, place: Place) -> Command[PartitionStats]:
             overdue=overdue,
             outbox=outbox,
             broken=broken,
+            schedules=of_schedules[0],
+            schedules_late=of_schedules[1],
+            schedulers=of_schedules[2],
             now_ms=now_ms,
         )
 

@@ -55,8 +55,8 @@ def read_row(
 ) -> Description:
     """A row as lua/parts/describing.lua makes it."""
     instance, values, task, worker, inbox, attributes = row
-    run, workflow, status, queue, created, closed, start, deadline, parent, custom, reason, cancel, *rest = values
-    runs, length, size, build, priority, lane, order, result = rest
+    run, workflow, status, queue, created, closed, start, deadline, parent, *more = values
+    schedule, slot, custom, reason, cancel, runs, length, size, build, priority, lane, order, result = more
     return Description(
         instance=instance.decode(),
         run=run.decode(),
@@ -68,6 +68,8 @@ def read_row(
         start_at=_moment_or_none(start),
         deadline=_moment_or_none(deadline),
         parent=parent.decode(),
+        schedule=schedule.decode(),
+        slot=_moment_or_none(slot),
         custom_status=custom,
         attributes={name.decode(): load_json(value) for name, value in _pairs(attributes)},
         reason=reason.decode(),

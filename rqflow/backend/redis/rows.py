@@ -25,6 +25,7 @@ answers (hash of a run): update -> answer_value(â€¦); query:<id>: answer_value(â
 children (hash of an instance): the child's first run -> packed map {child, run, policy, to}: open children
 unknown (zset of a queue): packed ["w" or "a", name, instance, activity's number or "0", mark] -> until when it counts,
     in ms; mark is the history's length ("w") or the run ("a")
+schedule (hash): fields as in SCHEDULE; schedule-ends (list of a schedule): "<run> <status> <ms>\n<result>"
 broken (list): "<ms> <problem>\n<due member, stream entry or packed message>"
 events (stream): fields as in EVENT
 stream entries: fields in the order of ENTRY below, the first is `kind`
@@ -55,6 +56,9 @@ INSTANCE: Final = (
     "parent_run",
     "parent_command",
     "parent_partition",
+    "schedule",  # that started it
+    "slot_ms",  # for which slot
+    "scheduled",  # packed map {generation, partition, keep}: the schedule that is told of its end
     "custom",  # custom status, a payload
     "attributes",  # packed map: name -> JSON text of the value
     "reason",
@@ -73,6 +77,11 @@ INSTANCE: Final = (
     "requests",  # how many request ids were remembered
 )
 """Fields of the hash `instance:<id>`."""
+
+SCHEDULE: Final = (
+    "generation", "revision", "spec", "args", "state", "result", "broken", "created_ms",
+)  # fmt: skip
+"""Fields of the hash `schedule:<id>`, in the order in which scheduling.py reads them."""
 
 ENTRY: Final = {
     "task": ("instance",),  # a workflow task

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rqflow.backend.calls.call import Call
-from rqflow.backend.redis import committing, finishing, leasing, relaying, steering, taking
+from rqflow.backend.redis import committing, finishing, leasing, relaying, scheduling, steering, taking
 from rqflow.backend.redis.commands import Translator
 
 TRANSLATORS: Final[Mapping[type[Call[Any]], Translator]] = {
@@ -16,4 +16,5 @@ TRANSLATORS: Final[Mapping[type[Call[Any]], Translator]] = {
     **finishing.TRANSLATORS,
     **leasing.TRANSLATORS,
     **relaying.TRANSLATORS,
+    **scheduling.TRANSLATORS,
 }

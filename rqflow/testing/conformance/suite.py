@@ -30,6 +30,7 @@ from rqflow.testing.conformance.activities import TestActivity, TestActivityTime
 from rqflow.testing.conformance.children import TestChild, TestParentClose
 from rqflow.testing.conformance.continuing import TestContinueAsNew
 from rqflow.testing.conformance.crossing import TestOutbox, TestSending
+from rqflow.testing.conformance.firing import TestEndOfRun, TestFiring
 from rqflow.testing.conformance.ids import TestStrangeIds
 from rqflow.testing.conformance.keeping import TestPurge, TestRetention
 from rqflow.testing.conformance.limits import TestLimits
@@ -37,6 +38,7 @@ from rqflow.testing.conformance.listing import TestListing, TestPaging
 from rqflow.testing.conformance.news import TestNews
 from rqflow.testing.conformance.poison import TestPoison
 from rqflow.testing.conformance.queries import TestQuery, TestUpdate
+from rqflow.testing.conformance.schedules import TestDueSchedules, TestSchedule, TestScheduleLimits
 from rqflow.testing.conformance.spans import TestAbsurdSpans
 from rqflow.testing.conformance.starts import TestDelayedStart, TestIdPolicies, TestStart
 from rqflow.testing.conformance.stats import TestLifecycle, TestStats
@@ -89,5 +91,10 @@ SUITE: Final[tuple[type[Any], ...]] = (
     TestPurge,
     TestLimits,
     TestWatch,
+    TestSchedule,
+    TestDueSchedules,
+    TestFiring,
+    TestEndOfRun,
+    TestScheduleLimits,
 )
 """Every class of the suite."""

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 import redis
 
-from rqflow.backend.calls import hubs, instances, tasks
+from rqflow.backend.calls import hubs, instances, schedules, tasks
 from rqflow.backend.calls.call import Call
 from rqflow.backend.redis import scripts
 from rqflow.backend.redis.keys import TEMPLATES, key, suffix, write_out
@@ -102,7 +102,7 @@ def test_every_call_goes_to_a_script() -> None:
     """A call without a translator would be found by users only."""
     calls = {
         member
-        for module in (hubs, instances, tasks)
+        for module in (hubs, instances, schedules, tasks)
         for member in vars(module).values()
         if inspect.isclass(member) and issubclass(member, Call) and member.__module__ == module.__name__
     }

@@ -1,7 +1,7 @@
 -- read_stats: how a partition stands. Its work is bounded: counts come from indexes and from the heads of streams.
 -- ARGV  statuses  list  all that there are
 -- Returns {now, instances by status, queues (see measuring), workers {record, end of lease, stats}, due, overdue,
---          messages in the outbox, broken}.
+--          messages in the outbox, broken, schedules, those that are late, schedulers}.
 -- @include clock
 -- @include measuring
 
@@ -21,4 +21,6 @@ end
 
 return { clock.now, counts, measuring.queues(names), workers, redis.call('ZCARD', key.due()),
   redis.call('ZCOUNT', key.due(), '-inf', clock.now), redis.call('XLEN', key.outbox()),
-  redis.call('LLEN', key.broken()) }
+  redis.call('LLEN', key.broken()), redis.call('ZCARD', key.schedules()),
+  redis.call('ZCOUNT', key.schedules_due(), '-inf', clock.now),
+  redis.call('ZCOUNT', key.schedulers(), clock.now, '+inf') }

@@ -3,12 +3,14 @@
 -- @include messages
 -- @include news
 -- @include rows
+-- @include schedules
 -- @include starts
--- delivery: what a message does to the instance that it is for.
+-- delivery: what a message does to the instance or schedule that it is for.
 
 local kinds = {}
 
 function delivery.take(message)
+  if message.kind == 'scheduled_end' then return schedules.take_end(message) end
   kinds[message.kind](message)
 end
 
@@ -61,6 +63,7 @@ function kinds.start(m)
   local row = rows.live(s.instance)
   local answer = { kind = 'child', instance = s.parent, run = s.parent_run, id = s.parent_command, child = s.run }
   if row.status and row.first ~= s.run and not rows.closed(row) then
+    if s.schedule then return schedules.tell(s, s.run, 'refused', '') end
     answer.body = news.child_failed(s.parent_command,
       news.failure('InstanceExists', s.instance .. ' exists already and is ' .. row.status, 'error'))
     return messages.send(s.parent_partition, answer)

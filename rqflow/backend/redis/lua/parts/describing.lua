@@ -4,7 +4,7 @@
 
 -- The order in which Python reads them (reads.py).
 local fields = { 'run', 'workflow', 'status', 'queue', 'created_ms', 'closed_ms', 'start_ms', 'deadline_ms', 'parent',
-  'custom', 'reason', 'cancel_requested', 'runs', 'length', 'bytes', 'build', 'priority', 'lane', 'order', 'result',
+  'schedule', 'slot_ms', 'custom', 'reason', 'cancel_requested', 'runs', 'length', 'bytes', 'build', 'priority', 'lane', 'order', 'result',
   'task', 'sticky', 'attributes' }
 
 -- A task's state and its worker. A token's entry is leased while it stands in the stream's pending list.

@@ -1,8 +1,9 @@
 -- @include messages
 -- @include news
--- family: what the end of an instance means to its parent and its children.
+-- @include schedules
+-- family: what the end of an instance means to its parent, its schedule and its children.
 
--- The parent learns of it, and open children get what their policy says.
+-- Whoever started it learns of it, and open children get what their policy says.
 function family.tell(instance, row, how)
   if row.parent then
     messages.send(row.parent_partition, {
@@ -11,6 +12,7 @@ function family.tell(instance, row, how)
         or news.child_failed(row.parent_command, family.failure(how)),
     })
   end
+  if row.schedule then schedules.tell(row, row.first, how.status, how.result) end
   local children = redis.call('HVALS', key.children(instance))
   for _, packed in ipairs(children) do
     local link = cmsgpack.unpack(packed)

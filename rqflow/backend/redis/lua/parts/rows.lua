@@ -28,7 +28,7 @@ end
 function rows.complete(instance, row)
   if row.order then return row end
   local more = rows.read(instance, 'order', 'first', 'begun', 'timeout_ms', 'deadline_ms', 'retention_ms', 'losses', 'trial',
-    'parent', 'parent_run', 'parent_command', 'parent_partition')
+    'parent', 'parent_run', 'parent_command', 'parent_partition', 'schedule', 'scheduled')
   for name, value in pairs(more) do row[name] = value end
   return row
 end

@@ -1,0 +1,15 @@
+-- read_due_schedules: what a scheduler has to look at now; it also tells that the scheduler lives.
+-- ARGV  scheduler  string
+--       lease_ms   int
+--       limit      int
+-- Returns {now, when the next is due that is not in it or -1, messages in the outbox, rows as schedules makes them}.
+-- @include clock
+-- @include schedules
+
+redis.call('ZADD', key.schedulers(), clock.now + lease_ms, scheduler)
+redis.call('ZREMRANGEBYSCORE', key.schedulers(), '-inf', clock.now)
+redis.call('PEXPIRE', key.schedulers(), lease_ms)
+local due = redis.call('ZRANGEBYSCORE', key.schedules_due(), '-inf', clock.now, 'LIMIT', 0, limit)
+local rows, taken = schedules.page(due, limit)
+local next_due = redis.call('ZRANGE', key.schedules_due(), taken, taken, 'WITHSCORES')
+return { clock.now, tonumber(next_due[2] or -1), redis.call('XLEN', key.outbox()), rows }
