@@ -171,6 +171,9 @@ class FatedBackend:
     def watch(self, instance: str) -> AbstractAsyncContextManager[Watch]:
         return self._inner.watch(instance)
 
+    def watch_schedules(self, partition: int) -> AbstractAsyncContextManager[Watch]:
+        return self._inner.watch_schedules(partition)
+
     async def close(self) -> None:
         await self._inner.close()
 
