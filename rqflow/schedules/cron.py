@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from copy import copy
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -49,14 +48,6 @@ class Cron:
         """Whether it fires in every hour of the day: then it runs on by elapsed time when clocks change."""
         return len(self._hours) == 24
 
-    def walk(self, start: datetime) -> Iterator[datetime]:
-        """The wall times from `start` on, in order. Ends when 50 years hold none, and in the year 2200."""
-        walk = Walk(self)
-        wall = walk.seek(start)
-        while wall is not None:
-            yield wall
-            wall = walk.step()
-
     def matches(self, wall: datetime) -> bool:
         """Whether the clock, showing `wall`, meets the spec: a spec without seconds holds for its whole minute."""
         if wall.minute not in self._minutes or wall.hour not in self._hours:
@@ -80,7 +71,7 @@ class Cron:
 
 
 class Walk:
-    """A place among the wall times of a spec."""
+    """A place among the wall times of a spec. They end where 50 years hold none, and in the year 2200."""
 
     def __init__(self, cron: Cron) -> None:
         self._reader = cron.reader()
@@ -112,18 +103,20 @@ def read_cron(text: str, *, seconds: Seconds, schedule: str, field: str = "cron"
 @lru_cache(maxsize=4_096)
 def _read(text: str, seconds: Seconds, hashed_by: str, field: str) -> Cron:
     spec = _unaliased(text, field).lower()
-    parts = spec.split(" ")
+    parts = spec.split()
     if len(parts) not in (5, 6):
         raise BadSchedule(field, f"{text!r} has {len(parts)} fields; a spec has 5, or 6 with seconds")
     if len(parts) == 6 and seconds == "none":
         raise BadSchedule(field, f"{text!r} has 6 fields; say which is the seconds: seconds='first' or seconds='last'")
     if len(parts) == 6 and seconds == "first":
         parts = [*parts[1:], parts[0]]
-    _check_fields(text, parts, field)
+    _check_words(text, parts, field)
     try:
         reader = _reader(parts, hashed_by)
-    except CroniterError as error:
-        raise BadSchedule(field, f"{text!r} cannot be read: {error}") from None
+    except (CroniterError, ValueError, OverflowError) as error:
+        said = str(error).partition("] ")[2] or str(error)
+        raise BadSchedule(field, f"{_wrong_field(parts)} of {text!r} cannot be read: {said}") from None
+    _check_days(text, parts, reader, field)
     cron = Cron(text, reader, fine=len(parts) == 6)
     if Walk(cron).seek(_SOME_TIME) is None:
         raise BadSchedule(field, f"{text!r} never fires: its days and months do not meet in 50 years")
@@ -147,8 +140,8 @@ def _unaliased(text: str, field: str) -> str:
         raise BadSchedule(field, f"no alias {text!r}; there are {', '.join(ALIASES)}{hint}") from None
 
 
-def _check_fields(text: str, parts: list[str], field: str) -> None:
-    """Each field by itself, so that the message can say which one is wrong."""
+def _check_words(text: str, parts: list[str], field: str) -> None:
+    """What croniter reads, and other crons read otherwise."""
     for place, part in enumerate(parts):
         where = f"the {FIELDS[place]} field {part!r} of {text!r}"
         if _DRAWN.match(part):
@@ -157,13 +150,30 @@ def _check_fields(text: str, parts: list[str], field: str) -> None:
             same = _ONE_VALUE.match(item)
             if same and same[1] == same[2]:
                 raise BadSchedule(field, f"{where} has a range of one value; write {same[1]}")
+
+
+def _wrong_field(parts: list[str]) -> str:
+    """Of a spec that cannot be read: the first field that cannot be read alone."""
+
+    def readable(place: int) -> bool:
         alone = ["*"] * len(parts)
-        alone[place] = part
+        alone[place] = parts[place]
         try:
-            _reader(alone, "any")
-        except (CroniterError, ValueError, OverflowError) as error:
-            said = str(error).partition("] ")[2] or str(error)
-            raise BadSchedule(field, f"{where} cannot be read: {said}") from None
+            return bool(_reader(alone, "any"))
+        except (CroniterError, ValueError, OverflowError):
+            return False
+
+    wrong = next((place for place in range(len(parts)) if not readable(place)), 0)
+    return f"the {FIELDS[wrong]} field {parts[wrong]!r}"
+
+
+def _check_days(text: str, parts: list[str], reader: croniter, field: str) -> None:
+    """Days of the month and days of the week mean either, but not with # and the like: no two crons agree on that."""
+    special = reader.nth_weekday_of_month or reader.nearest_weekday
+    if special and parts[2][0] not in "*?" and parts[4][0] not in "*?":
+        raise BadSchedule(
+            field, f"{text!r} names days of the month and an n-th or nearest day of the week: give two specs"
+        )
 
 
 def _values(reader: croniter, place: int, size: int) -> frozenset[int]:

@@ -14,6 +14,7 @@ from rqflow.schedules.timetable import Rule, Slot, Timetable
 from rqflow.schedules.zones import HOUR, Reading, earliest_wall, read_wall, wall_of, zone_of
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+DAY: Final = timedelta(days=1)
 LAST: Final = EPOCH.replace(year=2200)
 """No slot is looked for from here on."""
 
@@ -24,7 +25,7 @@ def slot_at(moment: datetime, rule: Rule = "", wall: datetime | None = None, lef
     return Slot(aware, aware, rule, wall, left_out)
 
 
-def cron_slots(timetable: Timetable, spec: Cron, closed: Closed, after: datetime) -> Iterator[Slot]:
+def cron_slots(timetable: Timetable, spec: Cron, closed: Closed, after: datetime, end: datetime) -> Iterator[Slot]:
     """Walks the wall clock. A time that it shows twice has a second moment, which lies after later times' first ones:
     so what was read waits until no earlier moment can come."""
     zone = zone_of(timetable.zone)
@@ -33,7 +34,8 @@ def cron_slots(timetable: Timetable, spec: Cron, closed: Closed, after: datetime
     wall = walk.seek(earliest_wall(zone, after))
     waiting: list[tuple[datetime, datetime, Rule]] = []
     left_out = 0
-    while wall is not None:
+    last = min(end, LAST - DAY) + DAY  # no zone is a day ahead of UTC
+    while wall is not None and wall < last:
         until = closed.until(wall, spec)
         if until is not None:
             closed.give_up(wall)
@@ -79,12 +81,12 @@ def _meant(
     return both if overlap == "both" else both[:1] if overlap == "first" else both[1:]
 
 
-def interval_slots(timetable: Timetable, closed: Closed, after: datetime) -> Iterator[Slot]:
+def interval_slots(timetable: Timetable, closed: Closed, after: datetime, end: datetime) -> Iterator[Slot]:
     """Counts elapsed time."""
     zone = zone_of(timetable.zone)
     number = last_number(timetable, after) + 1
     every = timetable.every or HOUR
-    while (moment := EPOCH + timetable.offset + number * every) < LAST:
+    while (moment := EPOCH + timetable.offset + number * every) < end:
         wall = wall_of(zone, moment)
         until = closed.until(wall)
         if until is None:

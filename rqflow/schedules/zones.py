@@ -46,6 +46,11 @@ class Reading:
     """Where the clock shows the time twice."""
     gap: bool = False
 
+    @property
+    def aware(self) -> datetime:
+        """The first moment, with UTC as its zone."""
+        return self.first.replace(tzinfo=UTC)
+
 
 def read_wall(zone: ZoneInfo, wall: datetime) -> Reading:
     """When the clock shows `wall`."""
