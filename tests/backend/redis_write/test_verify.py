@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from rqflow.backend.calls.instances import Ask, Suspend
+from rqflow.backend.calls.schedules import CreateSchedule, ReadDueSchedules, ScheduledStart, WriteSchedule
 from rqflow.backend.calls.tasks import GiveBack, RetryActivity, WorkflowTask
 from rqflow.backend.redis.verify.violations import WORDS
 from rqflow.core import commands, events
@@ -59,6 +60,20 @@ def busy(store: Scripted) -> None:
                 case "idle" | "other":
                     store.commit(task)
     store.signal("other")
+    at = store.at("busy")
+    store.do(
+        CreateSchedule(partition=at, schedule="nightly", generation="g", spec=b"", args=b"", state=b"", due_ms=None)
+    )
+    start = ScheduledStart(
+        instance="busy", run="slot-run", workflow="checkout", queue="q", started=b"", slot_ms=1, retention=DAY,
+        attributes={},
+    )  # fmt: skip
+    store.do(
+        WriteSchedule(
+            partition=at, schedule="nightly", generation="g", revision=1, state=b"", due_ms=None, starts=(start,)
+        )
+    )
+    store.do(ReadDueSchedules(partition=at, scheduler="s", lease=DAY))
     failure = encode_failure(Failure(type="builtins.ValueError"))
     tried, *_ = store.take(partition=store.at("busy"), workflow_room=0, activity_room=1).tasks
     store.do(
@@ -188,6 +203,8 @@ SPOILS: dict[str, Callable[[Vandal], Any]] = {
     "index_lacks": lambda v: v.redis.zrem(v.key("workflow", "checkout"), "busy"),
     "index_order": lambda v: v.redis.zadd(v.key("queue", "q"), {"busy": 1}),
     "index_extra": lambda v: v.redis.zadd(v.key("attribute", 'color="red"'), {"busy": 1}),
+    "schedule_unlisted": lambda v: v.redis.zrem(v.key("schedules"), "nightly"),
+    "schedule_idle": lambda v: v.redis.zrem(v.key("schedules_due"), "nightly"),
     "count": lambda v: v.redis.zadd(v.key("ids"), {"nobody": 0}),
     "counter": lambda v: v.redis.hset(v.key("counters"), "self", 3),
     "broken": lambda v: v.redis.lpush(v.key("broken"), "1 problem\nmember"),

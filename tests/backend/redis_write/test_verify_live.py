@@ -186,7 +186,7 @@ def test_a_missing_record_is_told(hub: Checked) -> None:
 
 def test_every_kind_of_key_is_known() -> None:
     """Of all that keys.py names, only channels are no keys."""
-    assert set(TYPE_OF) == set(TEMPLATES) - {"changed"}
+    assert set(TYPE_OF) == set(TEMPLATES) - {"changed", "schedules_changed"}
     assert kind_of(b"worker-info:w:1") == ("worker_info", b"w:1")
     assert kind_of(b"outbox") == ("outbox", b"")
     assert kind_of(b"outbox:x")[0] == ""

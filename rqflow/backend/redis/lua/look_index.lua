@@ -1,5 +1,5 @@
 -- look_index: a page of an index: who stands in it and should not.
--- ARGV  kind      string  created, ids, closed, status, workflow, queue, parent, attribute
+-- ARGV  kind      string  created, ids, closed, status, workflow, queue, parent, attribute, schedules, schedules_due
 --       argument  string  which of them, if there are many
 --       cursor    string
 -- Returns {findings, cursor of the next page}.
@@ -9,9 +9,10 @@
 
 local names = { created = key.created(), ids = key.ids(), closed = key.closed(), status = key.status(argument),
   workflow = key.workflow(argument), queue = key.queue(argument), parent = key.parent(argument),
-  attribute = key.attribute(argument) }
+  attribute = key.attribute(argument), schedules = key.schedules(), schedules_due = key.schedules_due() }
 
 local function belongs(instance)
+  if kind == 'schedules' or kind == 'schedules_due' then return redis.call('EXISTS', key.schedule(instance)) == 1 end
   local row = rows.read(instance, 'status', 'workflow', 'queue', 'parent', 'attributes')
   if not row.status then return false end
   if kind == 'created' or kind == 'ids' then return true end

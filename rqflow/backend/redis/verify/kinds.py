@@ -10,18 +10,19 @@ from rqflow.backend.redis.keys import TEMPLATES
 TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "hash": (
         "meta", "counters", "received", "worker_info", "instance", "children", "outstanding", "attempts", "answers",
+        "schedule",
     ),
     "set": ("queues",),
     "stream": ("events", "workflows", "activities", "worker", "outbox"),
-    "list": ("broken", "notices", "inbox", "runs", "history"),
+    "list": ("broken", "notices", "inbox", "runs", "history", "schedule_ends"),
     "zset": (
         "workers", "unknown", "due", "requests", "created", "closed", "ids", "status", "workflow", "queue", "parent",
-        "attribute",
+        "attribute", "schedules", "schedules_due", "schedulers",
     ),
     "string": ("query",),
 }  # fmt: skip
 """The kinds of keys by their type in Redis: all of TEMPLATES but channels."""
-INDEXES: Final = frozenset({"created", "closed", "ids", "status", "workflow", "queue", "parent", "attribute"})
+INDEXES: Final = frozenset(TYPES["zset"]) - {"workers", "unknown", "due", "requests", "schedulers"}
 STREAMS: Final = frozenset({"workflows", "activities", "worker"})
 
 TYPE_OF: Final = {kind: type for type, kinds in TYPES.items() for kind in kinds}

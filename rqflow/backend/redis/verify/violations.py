@@ -81,7 +81,9 @@ WORDS: Final[Mapping[str, tuple[str, str, str]]] = {
     # indexes, counters, messages
     "index_lacks": ("P10", "the instance is not in this index", _REWRITE),
     "index_order": ("P10", "the instance stands in this index at {detail}, not in its place", _REWRITE),
-    "index_extra": ("P10", "the index has an instance that does not belong in it", "ZREM it by hand"),
+    "index_extra": ("P10", "the index has something that does not belong in it", "ZREM it by hand"),
+    "schedule_unlisted": ("P9", "the schedule {detail} is in no list", "delete it and create it again"),
+    "schedule_idle": ("P9", "ends wait for schedule {detail}, which is not due", "pause the schedule and resume it"),
     "count": ("P10", "the number of instances is {detail}", "see what else is named; indexes are mended by hand"),
     "counter": ("P10", "a counter is off: {detail}", "HSET it to a value that is not below what is in use"),
     "broken": ("P7", "{detail} things could not be handled and were set aside", "LRANGE the key, then remove it"),

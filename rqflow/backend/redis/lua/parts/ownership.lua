@@ -1,3 +1,4 @@
+-- @include findings
 -- @include rows
 -- @include streams
 -- ownership: to whom a key belongs, by its kind.
@@ -40,6 +41,22 @@ function kinds.activities(queue) return redis.call('SISMEMBER', key.queues(), 'a
 function kinds.query(query) return redis.call('PTTL', key.query(query)) >= 0 end
 
 function kinds.unknown(queue) return redis.call('PTTL', key.unknown(queue)) >= 0 end
+
+function kinds.schedulers() return redis.call('PTTL', key.schedulers()) >= 0 end
+
+function kinds.schedule(id)
+  if not redis.call('ZSCORE', key.schedules(), id) then findings.add('schedule_unlisted', key.schedules(), '', id) end
+  return true
+end
+
+-- Ends that its state does not know of make a schedule due.
+function kinds.schedule_ends(id)
+  local broken = redis.call('HGET', key.schedule(id), 'broken') or ''
+  if broken == '' and not redis.call('ZSCORE', key.schedules_due(), id) then
+    findings.add('schedule_idle', key.schedules_due(), '', id)
+  end
+  return redis.call('EXISTS', key.schedule(id)) == 1
+end
 
 -- Kinds that are not here are the partition's own, or indexes.
 function ownership.known(kind, argument) return not kinds[kind] or (kinds[kind](argument) and true or false) end
