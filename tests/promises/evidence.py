@@ -23,6 +23,7 @@ from rqflow.core.events import (
     Event,
     News,
     Record,
+    Stamped,
     TimerFired,
     WorkflowStarted,
 )
@@ -33,6 +34,7 @@ PERMANENT = frozenset({"meta", "counters", "queues", "received", "events", "outb
 """What a hub keeps for ever, in each partition: the outbox empty, so that its ids never come again."""
 SILENT = "echo"
 """The activity without an effect."""
+_WRITTEN = (*get_args(Record), *get_args(End))
 _ANSWERS = (ActivityCompleted, ActivityFailed, TimerFired, ChildCompleted, ChildFailed)
 
 
@@ -66,6 +68,17 @@ def check_history(events: Sequence[Event]) -> None:
     answered = Counter(cast(Any, event).id for event in events if isinstance(event, _ANSWERS))
     assert not answered or max(answered.values()) == 1, f"answered more than once: {answered}"
     assert set(answered) <= set(records), f"answered without having been asked: {set(answered) - set(records)}"
+
+
+def turns_of(events: list[Stamped]) -> list[tuple[list[Stamped], list[Stamped]]]:
+    """News, and what the code wrote after them, turn by turn as far as the history tells."""
+    turns: list[tuple[list[Stamped], list[Stamped]]] = []
+    for event in events:
+        news = not isinstance(event.event, _WRITTEN)
+        if news and (not turns or turns[-1][1]):
+            turns.append(([], []))
+        turns[-1][0 if news else 1].append(event)
+    return turns
 
 
 async def check_ended(backend: Backend, instance: str, status: str = "completed") -> list[Event]:
@@ -120,6 +133,10 @@ class Store:
             names = self.redis.scan_iter(match=start + "*", count=1_000)
             found += [(partition, name.decode().removeprefix(start)) for name in names]
         return sorted(found)
+
+    def lasts(self, partition: int, name: str) -> bool:
+        """Whether a key has no life that ends by itself."""
+        return self.redis.ttl(prefix(self._hub, partition) + name) == -1
 
     def dump(self) -> dict[tuple[int, str], bytes]:
         """Every key with its content: two that are equal mean that nothing has changed."""

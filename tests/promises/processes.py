@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,14 +26,23 @@ class WorkerProcess:
     """A worker in a process of its own."""
 
     def __init__(
-        self, url: str, hub: str, log: Path, *, processes: int = 1, modules: str = VERBS, **options: Any
+        self,
+        url: str,
+        hub: str,
+        log: Path,
+        *,
+        processes: int = 1,
+        modules: str = VERBS,
+        program: Sequence[str] = ("tests.promises.processes",),
+        **options: Any,
     ) -> None:
-        """`options` are those of WorkerOptions; durations in seconds."""
+        """`program` is the module to run, and what it is told first. `options` are those of WorkerOptions; durations
+        in seconds."""
         words = json.dumps({"url": url, "hub": hub, "processes": processes, "modules": modules, "options": options})
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.promises.processes", words],
+                [sys.executable, "-m", *program, words],
                 cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True,
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             )  # fmt: skip
@@ -45,6 +55,11 @@ class WorkerProcess:
     def said(self) -> str:
         """What it has logged."""
         return self.log.read_text(errors="replace")
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return self._process.poll()
 
     def kill(self) -> None:
         """At whatever instruction it is."""

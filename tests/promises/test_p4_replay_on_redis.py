@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -12,16 +12,14 @@ from rqflow.authoring.registry import load_modules
 from rqflow.backend.calls.instances import ReadHistory
 from rqflow.client.handle import AsyncHandle
 from rqflow.core.commands import Decision, record_of
-from rqflow.core.events import End, Record, Stamped
+from rqflow.core.events import Stamped
 from rqflow.core.executor import Executor
 from rqflow.core.wire import decode_stored
 from rqflow.worker.decisions import end_of
-from tests.promises.evidence import history_of
+from tests.promises.evidence import history_of, turns_of
 from tests.promises.processes import VERBS
 from tests.promises.verbs import ORDER, collecting, order
 from tests.promises.yard import Yard
-
-_WRITTEN = (*get_args(Record), *get_args(End))
 
 
 async def stamped(yard: Yard, instance: str) -> list[Stamped]:
@@ -29,17 +27,6 @@ async def stamped(yard: Yard, instance: str) -> list[Stamped]:
     page = await yard.backend.call(ReadHistory(partition=yard.store.at(instance), instance=instance))
     assert len(page.events) == page.length
     return [decode_stored(stored) for stored in page.events]
-
-
-def turns_of(events: list[Stamped]) -> list[tuple[list[Stamped], list[Stamped]]]:
-    """News, and what the code wrote after them, turn by turn as far as the history tells."""
-    turns: list[tuple[list[Stamped], list[Stamped]]] = []
-    for event in events:
-        news = not isinstance(event.event, _WRITTEN)
-        if news and (not turns or turns[-1][1]):
-            turns.append(([], []))
-        turns[-1][0 if news else 1].append(event)
-    return turns
 
 
 def written(decision: Decision) -> list[object]:

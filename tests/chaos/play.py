@@ -1,0 +1,210 @@
+"""Play: one chaos run from beginning to end: rage, peace, judgement, and what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from rqflow.backend.opening import create_hub, open_backend
+from rqflow.client.asynchronous import AsyncClient
+from rqflow.client.options import ClientOptions
+from rqflow.core.states import OPEN
+from tests.chaos.book import Book
+from tests.chaos.checks import Examiner
+from tests.chaos.crew import Crew
+from tests.chaos.customers import Customer, let_end
+from tests.chaos.expectations import hold
+from tests.chaos.findings import Finding, read_all
+from tests.chaos.grounds import GROUNDS, Deed, Ground
+from tests.chaos.remains import remains
+from tests.chaos.report import Report
+from tests.chaos.villain import Villain
+from tests.promises.verbs import effects
+
+HUB: Final = "chaos"
+PEACE: Final = 90.0
+"""Seconds in which everything must have ended, once there is peace: generous, for loaded machines."""
+
+FORGETTING: Final = 30.0
+"""Seconds in which the short retention of some has passed, and what is due because of it is done."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is made of. All its decisions follow from the seed."""
+
+    seed: int
+    minutes: float
+    server: str = "standalone"
+    fsync: str = "always"
+    partitions: int | None = None
+    """None: 1 or 4, as the seed says."""
+    cache: int | None = None
+    """Executors that a worker keeps. None: each worker draws."""
+    workers: int = 4
+    customers: int = 16
+
+
+class Play:
+    """One run."""
+
+    def __init__(self, plan: Plan, folder: Path, tell: Callable[[str], None]) -> None:
+        self.plan = plan
+        self._folder = folder
+        self._tell = tell
+        self._chance = Random(f"chaos {plan.seed}")
+        self._partitions = plan.partitions or self._chance.choice([1, 4])
+        self._ground: Ground = GROUNDS[plan.server](Random(self._chance.random()), plan.fsync)
+        self._book = Book()
+        self._calm = ClientOptions(retry_for=timedelta(seconds=30))
+        self.report = Report(plan.seed, plan.server, plan.fsync, self._partitions, plan.minutes)
+
+    async def run(self) -> Report:
+        """All of it."""
+        await asyncio.to_thread(self._ground.start)
+        try:
+            url = self._ground.url
+            create_hub(url, HUB, partitions=self._partitions, retention=timedelta(hours=6))
+            crew = Crew(
+                self._ground.roads, HUB, self._folder, size=self.plan.workers, cache=self.plan.cache,
+                chance=Random(self._chance.random()),
+            )  # fmt: skip
+            try:
+                await self._rage(crew)
+                async with AsyncClient(url, hub=HUB, options=self._calm) as client:
+                    await self._peace(crew, client)
+                    await self._judge(client)
+                    await self._leave(crew, client)
+                self._blame("P6", crew.faults)
+            finally:
+                crew.remove()
+        finally:
+            await asyncio.to_thread(self._ground.stop)
+        return self.report
+
+    # ---- rage
+
+    async def _rage(self, crew: Crew) -> None:
+        crew.fill()
+        enough = asyncio.Event()
+        customers = [self._customer(number) for number in range(self.plan.customers)]
+        villains = [self._villain(deeds) for deeds in (crew.deeds, self._ground.deeds)]
+        async with asyncio.TaskGroup() as group:
+            care = group.create_task(crew.look_after())
+            for customer in customers:
+                group.create_task(customer.live(enough))
+            raging = [group.create_task(villain.rage()) for villain in villains]
+            await asyncio.sleep(self.plan.minutes * 60)
+            for task in raging:
+                task.cancel()
+            await asyncio.wait(raging)
+            enough.set()
+            self._tell("peace: customers finish what they have begun")
+            care.cancel()
+        for villain in villains:
+            self.report.deeds |= villain.counts
+            self.report.recoveries |= villain.recoveries
+            self._blame("P6", villain.stuck)
+        self.report.workers = dict(crew.engaged)
+
+    def _customer(self, number: int) -> Customer:
+        url = self._chance.choice(self._ground.roads)
+        chance = Random(self._chance.random())
+        return Customer(url, HUB, str(self._folder), self._book, name=f"c{number}", chance=chance)
+
+    def _villain(self, deeds: Sequence[Deed]) -> Villain:
+        return Villain(deeds, self._book, Random(self._chance.random()), self._tell)
+
+    # ---- peace
+
+    async def _peace(self, crew: Crew, client: AsyncClient) -> None:
+        began = time.monotonic()
+        await crew.peace()
+        rows = [row.instance async for row in client.list() if row.status in OPEN]
+        for name in rows:
+            page = self._book.pages.get(name)
+            if page is not None:
+                await let_end(client, page)
+        while left := await self._open(client):
+            if time.monotonic() - began > PEACE:
+                self._tell(f"{left} instances do not end")
+                break
+            await asyncio.sleep(0.2)
+        self.report.calm_seconds = time.monotonic() - began
+
+    async def _open(self, client: AsyncClient) -> int:
+        stats = await client.stats()
+        if stats.broken:
+            self._blame("P7", [f"{stats.broken} due members or messages were set aside"])
+        return sum(count for status, count in stats.statuses.items() if status in OPEN) + stats.outbox
+
+    # ---- judgement
+
+    async def _judge(self, client: AsyncClient) -> None:
+        self._tell("judgement")
+        backend = await open_backend(self._ground.url, HUB)
+        try:
+            findings = await read_all(client, backend)
+            await self._await_results(client, findings)
+        finally:
+            await backend.close()
+        lossy = self.plan.fsync != "always"
+        examiner = Examiner(await asyncio.to_thread(effects, self._folder), lossy=lossy)
+        for finding in findings.values():
+            examiner.examine(finding, findings)
+            self._blame("", finding.problems)
+        for page in self._book.pages.values():
+            found = findings.get(page.id)
+            if lossy and found is None and page.start == "accepted" and page.retention is None:
+                self.report.lost += 1
+            said = hold(page, found, examiner.counts)
+            if not lossy:
+                self._blame("", said)
+        stalls = [each async for each in client.events(follow=False) if each.type == "stalled"]
+        self.report.stalled = len(stalls)
+        self._sum_up(findings, examiner.counts)
+
+    async def _await_results(self, client: AsyncClient, findings: dict[str, Finding]) -> None:
+        """Clients get in the end what they have not seen yet, and again what they have."""
+        for page in self._book.pages.values():
+            if page.id in findings:
+                await page.await_result(client.handle(page.id).result(timeout=10))
+
+    def _sum_up(self, findings: dict[str, Finding], counts: Counter[str]) -> None:
+        report, book = self.report, self._book
+        for finding in findings.values():
+            ends = report.instances.setdefault(finding.row.workflow, {})
+            ends[finding.row.status] = ends.get(finding.row.status, 0) + 1
+        report.starts = dict(Counter(page.start for page in book.pages.values()))
+        orders = Counter[str](told.answer for page in book.pages.values() for told in page.told)
+        report.orders = dict(orders)
+        report.results, report.waits = book.results, book.waits
+        report.checked = dict(counts)
+
+    # ---- what is left
+
+    async def _leave(self, crew: Crew, client: AsyncClient) -> None:
+        self._tell("everything is purged, everybody leaves")
+        await client.purge_many()
+        end = time.monotonic() + FORGETTING
+        while (await client.stats()).due and time.monotonic() < end:  # noqa: ASYNC110 (Redis is waited for)
+            await asyncio.sleep(0.1)
+        await crew.leave()
+        left = await asyncio.to_thread(remains, self._ground.url, HUB, self._partitions)
+        self.report.checked["P10"] = self._partitions
+        self._blame("P10", left)
+
+    def _blame(self, promise: str, what: Iterable[object]) -> None:
+        self.report.violations += [f"{promise} {each}".strip() for each in what]
+
+
+async def play(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Report:
+    """One run."""
+    return await Play(plan, folder, tell).run()
