@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from rqflow.backend.calls.instances import Purge
+from rqflow.backend.calls.tasks import Unregister
 from rqflow.backend.redis.keys import TEMPLATES
 from rqflow.backend.redis.resp import RedisCommand, ServerError
 from rqflow.backend.redis.verify.kinds import TYPE_OF, kind_of
@@ -137,6 +138,23 @@ def test_a_consumer_that_a_sweep_removes_meanwhile_is_no_violation(hub: Checked)
 
     hub.servers.between = sweep
     assert hub.violations() == ()
+
+
+def test_a_stream_that_goes_with_its_worker_meanwhile_is_no_violation(hub: Checked) -> None:
+    """[P6] A worker leaves between the look at the names of all keys and the one at its stream."""
+    store = hub.store
+    store.register("guest")
+    looks = 0
+
+    def leave(command: RedisCommand) -> None:
+        nonlocal looks
+        if looks_at(command, "look_stream") and "worker:guest" in command:
+            looks += 1
+            store.do(Unregister(partition=0, worker="guest"))
+
+    hub.servers.between = leave
+    assert hub.violations() == ()
+    assert looks == 1
 
 
 def test_what_messages_under_way_may_explain_is_left_open(hub: Checked) -> None:

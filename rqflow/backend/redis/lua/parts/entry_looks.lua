@@ -48,6 +48,8 @@ function entry_looks.leases(stream, after)
 end
 
 function entry_looks.consumers(stream)
+  -- Between two looks a worker may have left, and its stream with it.
+  if redis.call('EXISTS', stream) == 0 then return end
   for _, found in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
     if found[2] ~= group then findings.add('group_unknown', stream, '', found[2]) end
   end
