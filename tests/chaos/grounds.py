@@ -45,6 +45,10 @@ class Ground(Protocol):
         """The straight road: for those who look after the hub and check it."""
 
     @property
+    def masters(self) -> Sequence[str]:
+        """Plain URLs of all servers that hold keys now."""
+
+    @property
     def roads(self) -> Sequence[str]:
         """URLs by which workers and clients come, one as good as another; the villain may spoil some."""
 
@@ -75,6 +79,10 @@ class Standalone:
     @property
     def url(self) -> str:
         return self._server.url
+
+    @property
+    def masters(self) -> Sequence[str]:
+        return [self.url]
 
     @property
     def roads(self) -> Sequence[str]:

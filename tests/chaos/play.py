@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ from rqflow.backend.opening import create_hub, open_backend
 from rqflow.client.asynchronous import AsyncClient
 from rqflow.client.options import ClientOptions
 from rqflow.core.states import OPEN
+from rqflow.errors import BackendError
 from tests.chaos.book import Book
 from tests.chaos.checks import Examiner
 from tests.chaos.crew import Crew
@@ -23,7 +24,7 @@ from tests.chaos.customers import Customer, let_end
 from tests.chaos.expectations import hold
 from tests.chaos.findings import Finding, read_all
 from tests.chaos.grounds import GROUNDS, Deed, Ground
-from tests.chaos.remains import remains
+from tests.chaos.remains import audit, remains
 from tests.chaos.report import Report
 from tests.chaos.villain import Villain
 from tests.promises.verbs import effects
@@ -34,6 +35,9 @@ PEACE: Final = 90.0
 
 FORGETTING: Final = 30.0
 """Seconds in which the short retention of some has passed, and what is due because of it is done."""
+
+AUDIT: Final = 10.0
+"""Seconds between two looks at all keys while chaos reigns."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,14 @@ class Plan:
     workers: int = 4
     customers: int = 16
 
+    @property
+    def also(self) -> str:
+        """What else was chosen, as the command line takes it."""
+        chosen = {"partitions": self.partitions, "cache": self.cache}
+        usual = {field.name: field.default for field in fields(self)}
+        chosen |= {name: getattr(self, name) for name in ("workers", "customers") if getattr(self, name) != usual[name]}
+        return "".join(f" --{name} {value}" for name, value in chosen.items() if value is not None)
+
 
 class Play:
     """One run."""
@@ -64,7 +76,7 @@ class Play:
         self._ground: Ground = GROUNDS[plan.server](Random(self._chance.random()), plan.fsync)
         self._book = Book()
         self._calm = ClientOptions(retry_for=timedelta(seconds=30))
-        self.report = Report(plan.seed, plan.server, plan.fsync, self._partitions, plan.minutes)
+        self.report = Report(plan.seed, plan.server, plan.fsync, self._partitions, plan.minutes, plan.also)
 
     async def run(self) -> Report:
         """All of it."""
@@ -100,6 +112,7 @@ class Play:
             care = group.create_task(crew.look_after())
             for customer in customers:
                 group.create_task(customer.live(enough))
+            audits = group.create_task(self._audit())
             raging = [group.create_task(villain.rage()) for villain in villains]
             await asyncio.sleep(self.plan.minutes * 60)
             for task in raging:
@@ -107,12 +120,24 @@ class Play:
             await asyncio.wait(raging)
             enough.set()
             self._tell("peace: customers finish what they have begun")
+            audits.cancel()
             care.cancel()
         for villain in villains:
             self.report.deeds |= villain.counts
             self.report.recoveries |= villain.recoveries
             self._blame("P6", villain.stuck)
         self.report.workers = dict(crew.engaged)
+
+    async def _audit(self) -> None:
+        """Now and then somebody reads all keys, in the middle of it."""
+        while True:
+            await asyncio.sleep(AUDIT)
+            try:
+                wrong = await asyncio.to_thread(audit, self._ground.url, HUB)
+            except BackendError:
+                continue  # the server is away
+            self.report.audits += 1
+            self._blame("", [f"{each} (in mid-play)" for each in wrong])
 
     def _customer(self, number: int) -> Customer:
         url = self._chance.choice(self._ground.roads)
@@ -149,6 +174,7 @@ class Play:
 
     async def _judge(self, client: AsyncClient) -> None:
         self._tell("judgement")
+        self._blame("", await asyncio.to_thread(audit, self._ground.url, HUB))
         backend = await open_backend(self._ground.url, HUB)
         try:
             findings = await read_all(client, backend)
@@ -197,9 +223,9 @@ class Play:
         while (await client.stats()).due and time.monotonic() < end:  # noqa: ASYNC110 (Redis is waited for)
             await asyncio.sleep(0.1)
         await crew.leave()
-        left = await asyncio.to_thread(remains, self._ground.url, HUB, self._partitions)
+        self._blame("P10", await asyncio.to_thread(remains, self._ground.masters, HUB, self._partitions))
+        self._blame("", await asyncio.to_thread(audit, self._ground.url, HUB))
         self.report.checked["P10"] = self._partitions
-        self._blame("P10", left)
 
     def _blame(self, promise: str, what: Iterable[object]) -> None:
         self.report.violations += [f"{promise} {each}".strip() for each in what]

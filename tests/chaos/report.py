@@ -22,6 +22,8 @@ class Report:
     fsync: str
     partitions: int
     minutes: float
+    also: str = ""
+    """Further options of the command line."""
     deeds: dict[str, int] = field(default_factory=dict)
     recoveries: dict[str, list[float]] = field(default_factory=dict)
     workers: dict[str, int] = field(default_factory=dict)
@@ -35,6 +37,8 @@ class Report:
     waits: list[float] = field(default_factory=list)
     stalled: int = 0
     """Times that an instance met the build that cannot follow it."""
+    audits: int = 0
+    """Looks at all keys in mid-play."""
     calm_seconds: float = 0.0
     """From the end of the chaos until all had ended."""
     lost: int = 0
@@ -78,12 +82,13 @@ class Report:
         console.print(
             f"stalled      {self.stalled} times, by a build that could not follow; of the events that the hub keeps"
         )
+        console.print(f"audits       {self.audits} looks at all keys in mid-play")
         console.print(f"calm after   {self.calm_seconds:.1f} s")
         for line in self.violations[:SHOWN]:
             console.print(f"VIOLATION    {line}", style="red", markup=False)
         if len(self.violations) > SHOWN:
             console.print(f"… and {len(self.violations) - SHOWN} more")
-        again = f"--seed {self.seed} --minutes {self.minutes:g} --server {self.server} --fsync {self.fsync}"
+        again = f"--seed {self.seed} --minutes {self.minutes:g} --server {self.server} --fsync {self.fsync}{self.also}"
         console.print(f"{'no violation' if self.ok else 'FAILED'}; again: python -m tests.chaos {again}")
 
 

@@ -134,10 +134,6 @@ class Store:
             found += [(partition, name.decode().removeprefix(start)) for name in names]
         return sorted(found)
 
-    def lasts(self, partition: int, name: str) -> bool:
-        """Whether a key has no life that ends by itself."""
-        return self.redis.ttl(prefix(self._hub, partition) + name) == -1
-
     def dump(self) -> dict[tuple[int, str], bytes]:
         """Every key with its content: two that are equal mean that nothing has changed."""
         found = {}
