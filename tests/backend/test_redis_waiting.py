@@ -109,6 +109,18 @@ async def test_a_registered_worker_gets_lost_streams_back(own: Backend, redis_se
     assert len(await wait) == 1
 
 
+async def test_streams_that_go_in_mid_wait_are_no_failover(own: Backend, redis_server: EmbeddedServer) -> None:
+    """A registered worker gets them back, and nobody doubts that the server is the master [P6]."""
+    wait = asyncio.create_task(own.wait_for_tasks(0, WORKER, BOTH, timedelta(seconds=2)))
+    await blocked(own, redis_server)
+    with redis.Redis.from_url(redis_server.url) as other:
+        other.delete(key("default", 0, "worker", WORKER))
+    assert list(await wait) == []
+    await own.wait_for_tasks(0, WORKER, BOTH, SOON)
+    with redis.Redis.from_url(redis_server.url) as other:
+        assert other.exists(key("default", 0, "worker", WORKER))
+
+
 async def test_a_worker_that_is_not_registered_makes_no_streams(
     own: Backend, redis_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

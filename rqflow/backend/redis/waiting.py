@@ -22,6 +22,8 @@ MARGIN: Final = 5.0
 """Seconds that a reply may come later than the block that was asked for."""
 PAUSE: Final = 1.0
 """Seconds that a worker is kept from asking again when it is not registered: its next renewal tells it."""
+_GONE: Final = "no longer exists"
+"""How a reply ends that says that a stream, or its group, went while it was read from."""
 IDLE: Final = 8
 """Connections kept for the next wait."""
 
@@ -98,7 +100,9 @@ class Waiting:
         timeout: timedelta,
     ) -> None:
         """Make good what made the read fail, or raise."""
-        match error.word:
+        # Redis 7.0 has a word of its own for a stream that goes while it is read from: that is no failover.
+        gone = error.text.endswith(_GONE)
+        match "NOGROUP" if gone else error.word:
             case "MOVED":
                 self._servers.routes.learn(*redirection(error, endpoint))
             case "NOGROUP":
