@@ -36,6 +36,8 @@ class Relay:
         """Called when nothing more waits: a worker that leaves has waited for it."""
         self._waiting: set[int] = set()
         self._some = asyncio.Event()
+        self._refusing: set[int] = set()
+        """Partitions that took nothing at the last try: it is said once."""
         self.carried = 0
         self.busy = False
         """A message is under way."""
@@ -84,8 +86,11 @@ class Relay:
         received: list[str] = []
         for to, answer in zip(targets, answers, strict=True):
             if isinstance(answer, RqflowError):
-                logger.error("partition %d refused messages of partition %d, they wait: %s", to, partition, answer)
+                if to not in self._refusing:
+                    logger.error("partition %d refused messages of partition %d, they wait: %s", to, partition, answer)
+                self._refusing.add(to)
             else:
+                self._refusing.discard(to)
                 self.carried += len(by_target[to])
                 self._received(to)
                 received += [message.id for message in by_target[to]]
