@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, cast, get_args
 
 import redis
@@ -112,12 +113,17 @@ class Store:
 
     def __init__(self, url: str, hub: str, partitions: int) -> None:
         self.url = url
-        self.redis = redis.Redis.from_url(url)
         self._hub = hub
         self._partitions = range(partitions)
 
+    @cached_property
+    def redis(self) -> redis.Redis:
+        """A client that is not ours, for hubs on one server."""
+        return redis.Redis.from_url(self.url)
+
     def close(self) -> None:
-        self.redis.close()
+        if "redis" in vars(self):
+            self.redis.close()
 
     def key(self, partition: int, name: str, argument: str = "") -> str:
         return key(self._hub, partition, name, argument)

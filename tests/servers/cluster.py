@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
@@ -50,7 +50,7 @@ def port_of(node: EmbeddedServer) -> int:
 class Cluster:
     """Masters that share all slots, each with so many replicas; a context manager."""
 
-    def __init__(self, *, masters: int = 3, replicas: int = 0, **options: str) -> None:
+    def __init__(self, *, masters: int = 3, replicas: int = 0, options: Mapping[str, str] | None = None) -> None:
         """`options` are as in redis.conf, for every node."""
         self.nodes: list[EmbeddedServer] = []
         """Masters first, as it was formed."""
@@ -58,7 +58,7 @@ class Cluster:
         self._replicas = replicas
         self._options = {
             "cluster-enabled": "yes", "cluster-node-timeout": "2000", "repl-diskless-sync-delay": "0",
-            "appendonly": "no", **options,
+            "appendonly": "no", **(options or {}),
         }  # fmt: skip
         self._stack = ExitStack()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,11 +27,11 @@ DOWN_AFTER_MS = 1_000
 class Watched:
     """A context manager: `url` names three sentinels and their service."""
 
-    def __init__(self, *, replicas: int = 2, **options: str) -> None:
+    def __init__(self, *, replicas: int = 2, options: Mapping[str, str] | None = None) -> None:
         """`options` are as in redis.conf, for master and replicas."""
         self.nodes: list[EmbeddedServer] = []
         self._replicas = replicas
-        self._options = options
+        self._options = dict(options or {})
         self._sentinel_ports = [free_port() for _ in range(SENTINELS)]
         self._sentinels: list[GuardedProcess] = []
         self._stack = ExitStack()

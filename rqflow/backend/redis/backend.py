@@ -44,7 +44,7 @@ class RedisBackend:
 
     def __init__(self, servers: Servers, hub: HubInfo, limits: Limits) -> None:
         self._servers = servers
-        self._place = Place(hub, limits)
+        self._place = Place(hub, limits, servers.routes.cluster)
         self._confirmation = _confirmation(hub, servers.timeouts.durable)
         self._waiting = Waiting(servers, hub.name)
         self._watching = Watching(servers)
@@ -107,7 +107,7 @@ class SyncRedisBackend:
 
     def __init__(self, servers: BlockingServers, hub: HubInfo, limits: Limits) -> None:
         self._servers = servers
-        self._place = Place(hub, limits)
+        self._place = Place(hub, limits, servers.routes.cluster)
         self._confirmation = _confirmation(hub, servers.timeouts.durable)
         self._watching = BlockingWatching(servers)
 

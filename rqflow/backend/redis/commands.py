@@ -51,10 +51,12 @@ class Place:
 
     hub: HubInfo
     limits: Limits
+    cluster: bool = False
+    """Whether slots may move."""
 
     def command(self, call: Call[R], name: str, parse: Callable[[Any], R], /, **arguments: Any) -> Command[R]:
         """The command that runs script `name` in the call's partition."""
-        script = load(name)
+        script = load(name, cluster=self.cluster)
         keys = (key(self.hub.name, call.partition, "meta"),)
         return Command(script, keys, script.pack(**arguments), parse)
 

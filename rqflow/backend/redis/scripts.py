@@ -82,11 +82,12 @@ def _check_width(script: str, parameter: Parameter, row: Sequence[Argument]) -> 
 
 
 @cache
-def load(name: str) -> Script:
-    """The script of this name, with its parts and its prologue."""
+def load(name: str, *, cluster: bool = False) -> Script:
+    """The script of this name, with its parts and its prologue; for a cluster with `steady` in front."""
     body = (LUA / f"{name}.lua").read_text(encoding="utf-8")
     parameters = tuple(_parameters(body))
-    source = lua_prologue() + write_out(link(body, _parts(body)) + _prologue(parameters) + body)
+    steady = (LUA / "parts" / "steady.lua").read_text(encoding="utf-8") if cluster else ""
+    source = lua_prologue() + write_out(steady + link(body, _parts(body)) + _prologue(parameters) + body)
     sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
     return Script(name=name, source=source, sha=sha, parameters=parameters)
 

@@ -118,7 +118,7 @@ class Waiting:
 
     async def _create_groups(self, partition: int, worker: str, queues: Sequence[str], endpoint: Endpoint) -> bool:
         """Give a registered worker its streams again; False for one that is not, whose stream must not come back."""
-        script = load("create_groups")
+        script = load("create_groups", cluster=self._servers.routes.cluster)
         arguments = script.pack(worker=worker, streams=queues)
         meta = key(self._hub, partition, "meta")
         (reply,) = await self._servers.request(endpoint, [("EVAL", script.source, 1, meta, *arguments)])

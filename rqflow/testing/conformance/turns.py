@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -182,9 +183,7 @@ class TestFence(Standing):
         tasks = await actor.turns()
         task, other = tasks[one], tasks[two]
         for token in ("", "waiting", "0-0", "nonsense", "1-1@workflows:main", "9-9@1@run", "@", other.token + "x"):
-            broken = actor.commit_call(task)
-            fields = {name: getattr(broken, name) for name in broken.__dataclass_fields__} | {"token": token}
-            await bench.refused(type(broken)(**fields), LeaseLost)
+            await bench.refused(replace(actor.commit_call(task), token=token), LeaseLost)
         await actor.commit(task)
 
     async def test_p3_a_queued_task_cannot_be_committed(self, bench: Bench) -> None:
