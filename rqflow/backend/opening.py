@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +17,9 @@ from rqflow.backend.redis import hubs
 from rqflow.backend.redis.address import Endpoint, parse_address
 from rqflow.backend.redis.backend import RedisBackend, SyncRedisBackend
 from rqflow.backend.redis.delivery import Pipelines, Replies
+from rqflow.backend.redis.doctor import diagnosing
+from rqflow.backend.redis.doctor.examining import Clocks
+from rqflow.backend.redis.doctor.findings import Diagnosis
 from rqflow.backend.redis.fitness import Facts, check_durability, check_servers
 from rqflow.backend.redis.routing import Routes
 from rqflow.backend.redis.servers import BlockingServers, Servers
@@ -157,6 +161,23 @@ def verify_hub(
     with _admin(url) as (servers, _):
         hub = servers.drive(hubs.read_hub(servers.routes, name))
         return check_hub(servers, hub, progress=progress, patience=patience)
+
+
+def diagnose(
+    url: str, *, now: Callable[[], float] = time.time, steady: Callable[[], float] = time.perf_counter
+) -> Diagnosis:
+    """What every server of the URL puts at risk, and the line to change. Changes nothing, shows no secret.
+
+    `now` and `steady` are the clocks that the servers' are held against, in seconds.
+    Raises BackendUnavailable, BackendRefused (it lets us not in), BadInput.
+    """
+    if _memory_name(url) is not None:
+        raise BadInput("a memory:// store has no server to look at; give the URL of a Redis")
+    servers = BlockingServers(parse_address(url), Timeouts())
+    try:
+        return servers.drive(diagnosing.diagnose(servers.routes, Clocks(now=now, steady=steady)))
+    finally:
+        servers.close()
 
 
 @contextmanager

@@ -48,6 +48,11 @@ def read_facts(endpoint: Endpoint) -> Errand[Facts]:
     reply = (yield {endpoint: [("INFO",)]})[endpoint][0]
     if isinstance(reply, ServerError):
         raise explain(reply, endpoint, doing="INFO")
+    return facts_of(reply)
+
+
+def facts_of(reply: bytes) -> Facts:
+    """A reply to INFO, by names."""
     lines = text_of(reply).splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 

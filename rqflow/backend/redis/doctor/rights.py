@@ -1,0 +1,89 @@
+"""Rights: what a Redis user must be allowed, by what it is for. config/users.acl says the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Final
+
+from rqflow.backend.redis.keys import HUBS, prefix
+from rqflow.backend.redis.scripts import LUA, load
+
+_CALLED: Final = re.compile(r"redis\.p?call\('(\w+)'")
+
+WORKERS_SCRIPTS: Final = frozenset({
+    "answer_query", "commit", "complete_activity", "create_groups", "fire_due", "give_back", "register", "renew",
+    "retry_activity", "stall", "sweep", "take", "unregister",
+})  # fmt: skip
+"""Only workers send them."""
+CLIENTS_SCRIPTS: Final = frozenset({
+    "ask", "change_hub", "deliver", "list_instances", "mark", "purge", "read_query_answer", "read_stats",
+    "resume", "start", "suspend", "terminate",
+})  # fmt: skip
+"""Only clients send them. All other scripts are sent by both."""
+
+EVERYONE: Final = (
+    "evalsha", "eval", "script|load", "ping", "info", "hgetall", "subscribe", "unsubscribe", "client|setname",
+    "cluster|slots", "asking", "sadd",
+)  # fmt: skip
+"""Outside of scripts: run and load them, keep connections, find and make a hub, be told of changes, follow a
+cluster."""
+WORKERS: Final = ("xreadgroup",)
+"""Outside of scripts: wait for tasks."""
+CLIENTS: Final = ("wait",)
+"""Outside of scripts: wait for replicas. Where a hub waits for disks, `waitaof` too, which servers before 7.2 lack."""
+OPERATORS: Final = (
+    "smembers", "scan", "srem", "hset", "zcount", "zcard", "unlink", "config|get", "slowlog|get", "cluster|info",
+    "time",
+)  # fmt: skip
+"""Outside of scripts: `rqflow hub` and `rqflow doctor`."""
+
+
+def script_commands(names: Iterable[str]) -> frozenset[str]:
+    """What these scripts run, in small letters."""
+    return frozenset(word.lower() for name in names for word in _CALLED.findall(load(name).source))
+
+
+def script_names() -> frozenset[str]:
+    """All scripts that there are."""
+    return frozenset(file.name.removesuffix(".lua") for file in LUA.iterdir() if file.name.endswith(".lua"))
+
+
+@cache
+def roles() -> Mapping[str, tuple[str, ...]]:
+    """What each kind of user needs, sorted."""
+    work = script_commands(script_names() - CLIENTS_SCRIPTS)
+    ask = script_commands(script_names() - WORKERS_SCRIPTS)
+    needed = {
+        "worker": {*EVERYONE, *WORKERS, *work},
+        "client": {*EVERYONE, *CLIENTS, *ask},
+        "operator": {*EVERYONE, *WORKERS, *CLIENTS, *OPERATORS, *work, *ask},
+    }
+    return {role: tuple(sorted(commands)) for role, commands in needed.items()}
+
+
+def sample(command: str, hub: str) -> str:
+    """An example of a command, for the server to say whether it would be allowed."""
+    key, words = f"{prefix(hub, 0)}meta", command.split("|")
+    match words[0]:
+        case "evalsha" | "eval":
+            rest = ["x", "1", key]
+        case "xreadgroup":
+            rest = ["group", "g", "c", "streams", key, ">"]
+        case "xgroup":
+            rest = ["create", key, "g", "0"]
+        case "xinfo":
+            rest = ["stream", key]
+        case "rename":
+            rest = [key, key]
+        case "ping" | "info" | "script" | "client" | "cluster" | "config" | "slowlog" | "time" | "asking" | "wait":
+            rest = ["1"]
+        case "smembers" | "srem" | "sadd":
+            rest = [HUBS]
+        case "scan":
+            rest = ["0"]
+        case _:
+            # A channel too begins as keys do.
+            rest = [key]
+    return " ".join((*words, *rest))
