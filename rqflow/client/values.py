@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, runtime_checkable
 
+from rqflow.authoring.activities import Activity
 from rqflow.authoring.parameters import Parameters
 from rqflow.converters.convert import DEFAULT, dump
 from rqflow.errors import BadInput
@@ -41,7 +42,8 @@ def callee_of(workflow: Any, result_type: Any = None) -> Callee:
     if isinstance(workflow, str):
         where = f"workflow {workflow!r}"
         return Callee(workflow, untyped_call(where), decoder(result_type, f"{where}, result"))
-    if not isinstance(workflow, Definition):
+    # An activity can be called through payloads too, and a worker would look for a workflow of its name for ever.
+    if not isinstance(workflow, Definition) or isinstance(workflow, Activity):
         shown = getattr(workflow, "__name__", repr(workflow)[:60])
         raise BadInput(f"{shown} is no workflow: give a function decorated with @workflow, or a workflow's name")
     return Callee(

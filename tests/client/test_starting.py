@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rqflow.authoring.activity_face import activity
 from rqflow.client.options import StartKeywords, StartOptions
 from rqflow.client.starting import Request
 from rqflow.errors import BadInput, InstanceExists, PayloadTooLarge, RqflowError
@@ -199,6 +200,17 @@ async def test_what_is_no_workflow_is_refused(caller: Face, workflow: Any) -> No
     """A plain function is told how to become one."""
     with pytest.raises(BadInput, match="is no workflow"):
         await caller.start(workflow)
+
+
+@activity
+async def pack(order: str) -> None:
+    """No workflow."""
+
+
+async def test_an_activity_is_not_started_as_a_workflow(caller: Face) -> None:
+    """No worker would ever find a workflow of its name."""
+    with pytest.raises(BadInput, match="pack is no workflow"):
+        await caller.start(pack, "order-1")
 
 
 async def test_arguments_of_a_named_workflow_are_positional_or_named(caller: Face) -> None:
