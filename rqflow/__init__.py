@@ -1,6 +1,7 @@
 """rqflow: durable workflows for Python teams that already run Redis."""
 
 from rqflow.authoring.activity_face import activity
+from rqflow.authoring.scheduled import schedule
 from rqflow.authoring.workflow_face import workflow
 from rqflow.client.asynchronous import AsyncClient
 from rqflow.client.handle import AsyncHandle, Handle
@@ -26,5 +27,6 @@ __all__ = [
     "WorkflowFailed",
     "__version__",
     "activity",
+    "schedule",
     "workflow",
 ]

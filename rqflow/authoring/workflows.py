@@ -39,6 +39,8 @@ class Workflow(Generic[P, R]):
     """How long it is kept after its end; None: the hub's."""
     child: ChildOptions
     """How it is started as a child."""
+    plans: tuple[Any, ...] = ()
+    """Its schedules, as @schedule says them."""
 
     def __init__(
         self, fn: Callable[P, Coroutine[Any, Any, R]], *, name: str, child: ChildOptions, parameters: Parameters
@@ -68,7 +70,9 @@ class Workflow(Generic[P, R]):
     def options(self, **keywords: Unpack[ChildKeywords]) -> Workflow[P, R]:
         """The same workflow, started as a child with other options. Raises BadInput."""
         child = child_options(self.child, keywords, f"workflow {self.name}")
-        return Workflow(self.fn, name=self.name, child=child, parameters=self._parameters)
+        other = Workflow(self.fn, name=self.name, child=child, parameters=self._parameters)
+        other.plans = self.plans
+        return other
 
     def continue_as_new(self, *args: P.args, **kwargs: P.kwargs) -> NoReturn:
         """End this run; the instance goes on as a new run of this workflow, with a short history. Raises BadValue."""

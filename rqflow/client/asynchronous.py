@@ -23,6 +23,7 @@ from rqflow.client import (
 from rqflow.client.drivers import AsyncDriver
 from rqflow.client.handle import AsyncHandle
 from rqflow.client.options import DEFAULT_URL, ClientOptions, StartKeywords, StartOptions, start_options
+from rqflow.client.schedule_verbs import AsyncSchedules
 from rqflow.client.starting import Opening, Request
 from rqflow.client.verbs import async_stream_verb, async_verb
 from rqflow.errors import RqflowError
@@ -51,6 +52,7 @@ class AsyncClient(AsyncDriver):
     ) -> None:
         """A client of the hub at `url`; or of a `backend` that is open already, and stays the caller's to close."""
         super().__init__(url, hub, backend, options or ClientOptions())
+        self.schedules = AsyncSchedules(self)
 
     @overload
     async def start(

@@ -23,6 +23,7 @@ from rqflow.client import (
 from rqflow.client.drivers import SyncDriver
 from rqflow.client.handle import Handle
 from rqflow.client.options import DEFAULT_URL, ClientOptions, StartKeywords, StartOptions, start_options
+from rqflow.client.schedule_verbs import Schedules
 from rqflow.client.starting import Opening, Request
 from rqflow.client.verbs import stream_verb, verb
 from rqflow.errors import RqflowError
@@ -51,6 +52,7 @@ class Client(SyncDriver):
     ) -> None:
         """A client of the hub at `url`; or of a `backend` that is open already, and stays the caller's to close."""
         super().__init__(url, hub, backend, options or ClientOptions())
+        self.schedules = Schedules(self)
 
     @overload
     def start(self, workflow: Workflow[..., R], *args: Any, **options: Unpack[StartKeywords]) -> Handle[R]: ...

@@ -40,11 +40,33 @@ class AsyncPart(Protocol):
     def driver(self) -> AsyncDriver: ...
 
 
-def verb(flow: Callable[Concatenate[ClientOptions, P], Flow[T]]) -> Callable[Concatenate[SyncDriver, P], T]:
+class SyncRunner(Protocol):
+    """A client, or a part of one that stands for it, as its verbs see it."""
+
+    @property
+    def options(self) -> ClientOptions: ...
+
+    def run_flow(self, flow: Flow[T]) -> T: ...
+
+    def run_stream(self, stream: Stream[T]) -> Generator[T, None, None]: ...
+
+
+class AsyncRunner(Protocol):
+    """The asynchronous twin of SyncRunner."""
+
+    @property
+    def options(self) -> ClientOptions: ...
+
+    async def run_flow(self, flow: Flow[T]) -> T: ...
+
+    def run_stream(self, stream: Stream[T]) -> AsyncGenerator[T, None]: ...
+
+
+def verb(flow: Callable[Concatenate[ClientOptions, P], Flow[T]]) -> Callable[Concatenate[SyncRunner, P], T]:
     """A blocking method of a client."""
 
     @wraps(flow)
-    def method(self: SyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def method(self: SyncRunner, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.run_flow(flow(self.options, *args, **kwargs))
 
     return _shown(method, flow, 1)
@@ -52,11 +74,11 @@ def verb(flow: Callable[Concatenate[ClientOptions, P], Flow[T]]) -> Callable[Con
 
 def stream_verb(
     flow: Callable[Concatenate[ClientOptions, P], Stream[T]],
-) -> Callable[Concatenate[SyncDriver, P], Generator[T, None, None]]:
+) -> Callable[Concatenate[SyncRunner, P], Generator[T, None, None]]:
     """A method of a client that gives an iterator."""
 
     @wraps(flow)
-    def method(self: SyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
+    def method(self: SyncRunner, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
         return self.run_stream(flow(self.options, *args, **kwargs))
 
     return _shown(method, flow, 1)
@@ -64,11 +86,11 @@ def stream_verb(
 
 def async_verb(
     flow: Callable[Concatenate[ClientOptions, P], Flow[T]],
-) -> Callable[Concatenate[AsyncDriver, P], Coroutine[Any, Any, T]]:
+) -> Callable[Concatenate[AsyncRunner, P], Coroutine[Any, Any, T]]:
     """An awaitable method of a client."""
 
     @wraps(flow)
-    async def method(self: AsyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def method(self: AsyncRunner, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.run_flow(flow(self.options, *args, **kwargs))
 
     return _shown(method, flow, 1)
@@ -76,11 +98,11 @@ def async_verb(
 
 def async_stream_verb(
     flow: Callable[Concatenate[ClientOptions, P], Stream[T]],
-) -> Callable[Concatenate[AsyncDriver, P], AsyncGenerator[T, None]]:
+) -> Callable[Concatenate[AsyncRunner, P], AsyncGenerator[T, None]]:
     """A method of a client that gives an asynchronous iterator."""
 
     @wraps(flow)
-    def method(self: AsyncDriver, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
+    def method(self: AsyncRunner, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
         return self.run_stream(flow(self.options, *args, **kwargs))
 
     return _shown(method, flow, 1)

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, TypedDict, get_args
 from rqflow.errors import BadInput, BadSchedule
 from rqflow.schedules.policy import MAX_BUFFER, Overlap, Policy
 from rqflow.schedules.spec import ScheduleSpec
-from rqflow.schedules.timetable import OnGap, OnOverlap, Seconds
+from rqflow.schedules.timetable import OnGap, OnOverlap, Seconds, Timetable
 from rqflow.schedules.zones import read_wall, zone_of
 from rqflow.settings import parse_duration
 
@@ -60,7 +60,12 @@ class ScheduleKeywords(TypedDict, total=False):
 
 def with_keywords(before: ScheduleSpec, keywords: Mapping[str, Any]) -> ScheduleSpec:
     """`before` with what the keywords say, each checked by itself. Raises BadSchedule, naming the keyword."""
-    parts: dict[str, dict[str, Any]] = {"timetable": {}, "policy": {}, "action": {}, "": {}}
+    parts: dict[str, dict[str, Any]] = {
+        "timetable": _other_way(before.timetable, keywords),
+        "policy": {},
+        "action": {},
+        "": {},
+    }
     for name, value in keywords.items():
         if name not in KEYWORDS:
             raise BadSchedule(name, f"a schedule has no such option; it has {', '.join(KEYWORDS)}")
@@ -78,6 +83,13 @@ def with_keywords(before: ScheduleSpec, keywords: Mapping[str, Any]) -> Schedule
         action=replace(before.action, **parts["action"]),
         **parts[""],
     )
+
+
+def _other_way(before: Timetable, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """A schedule that is given specs has no interval any more, and the other way round."""
+    if keywords.get("cron") and before.every is not None:
+        return {"every": None, "offset": timedelta(0)}
+    return {"cron": ()} if keywords.get("every") else {}
 
 
 def _policy(before: Policy, changes: Mapping[str, Any]) -> Policy:
