@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tests.chaos.clock import PROGRAM
 from tests.chaos.flows import BUILDS, NAME
-from tests.chaos.grounds import Deed
+from tests.chaos.ground import Deed
 from tests.promises.processes import WorkerProcess
 
 LEASE: Final = 1.5

@@ -8,57 +8,26 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final, Protocol
+from typing import Final
 
 import redis
 
 from rqflow.backend.redis.embedded import EmbeddedServer, free_port
+from tests.chaos.fleets import ClusterFleet, WatchedFleet
+from tests.chaos.ground import Deed, Ground
 from tests.chaos.power import PowerCut
 from tests.chaos.proxy import Proxy
+from tests.servers.programs import redis_6, valkey
 
 FSYNC: Final = ("always", "everysec")
 
 
-@dataclass(frozen=True)
-class Deed:
-    """Something that a villain does, and takes back before it returns or is canceled."""
-
-    name: str
-    do: Callable[[Random], Awaitable[None]]
-    weight: int = 10
-
-
-class Ground(Protocol):
-    """Servers, and the roads to them."""
-
-    def start(self) -> None:
-        """Until they answer."""
-
-    def stop(self) -> None:
-        """Whatever state they are in."""
-
-    @property
-    def url(self) -> str:
-        """The straight road: for those who look after the hub and check it."""
-
-    @property
-    def masters(self) -> Sequence[str]:
-        """Plain URLs of all servers that hold keys now."""
-
-    @property
-    def roads(self) -> Sequence[str]:
-        """URLs by which workers and clients come, one as good as another; the villain may spoil some."""
-
-    @property
-    def deeds(self) -> Sequence[Deed]:
-        """What can be done to servers and roads."""
-
-
 class Standalone:
     """One redis-server with an append-only file, one road straight and two through proxies."""
+
+    durability = "memory"
 
     def __init__(self, chance: Random, fsync: str = "always", program: str | None = None) -> None:
         self._server = EmbeddedServer(port=free_port(), options={"appendfsync": fsync}, program=program)
@@ -190,5 +159,15 @@ class Standalone:
         await self._spoil(chance, lambda proxy: setattr(proxy, "holds_replies", True), chance.uniform(1, 6))
 
 
-GROUNDS: Final[dict[str, Callable[[Random, str], Ground]]] = {"standalone": Standalone}
+def _on(program: Callable[[], str]) -> Callable[[Random, str], Ground]:
+    return lambda chance, fsync: Standalone(chance, fsync, program())
+
+
+GROUNDS: Final[dict[str, Callable[[Random, str], Ground]]] = {
+    "standalone": Standalone,
+    "redis-6": _on(redis_6),
+    "valkey": _on(valkey),
+    "sentinel": WatchedFleet,
+    "cluster": ClusterFleet,
+}
 """By the name that `--server` takes: made from a source of chance and appendfsync."""

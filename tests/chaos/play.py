@@ -23,13 +23,13 @@ from tests.chaos.crew import Crew
 from tests.chaos.customers import Customer, let_end
 from tests.chaos.expectations import hold
 from tests.chaos.findings import Finding, read_all
-from tests.chaos.grounds import GROUNDS, Deed, Ground
+from tests.chaos.ground import HUB, Deed, Ground
+from tests.chaos.grounds import GROUNDS
 from tests.chaos.remains import audit, remains
 from tests.chaos.report import Report
 from tests.chaos.villain import Villain
 from tests.promises.verbs import effects
 
-HUB: Final = "chaos"
 PEACE: Final = 90.0
 """Seconds in which everything must have ended, once there is peace: generous, for loaded machines."""
 
@@ -83,7 +83,9 @@ class Play:
         await asyncio.to_thread(self._ground.start)
         try:
             url = self._ground.url
-            create_hub(url, HUB, partitions=self._partitions, retention=timedelta(hours=6))
+            create_hub(
+                url, HUB, partitions=self._partitions, retention=timedelta(hours=6), durability=self._ground.durability
+            )
             crew = Crew(
                 self._ground.roads, HUB, self._folder, size=self.plan.workers, cache=self.plan.cache,
                 chance=Random(self._chance.random()),

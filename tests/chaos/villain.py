@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from tests.chaos.book import Book
-from tests.chaos.grounds import Deed
+from tests.chaos.ground import Deed
 
 PATIENCE: Final = 45.0
 """Seconds after a deed was taken back within which some instance must end: a generous bound, for loaded machines."""

@@ -155,10 +155,20 @@ class Cluster:
                     return next(each for each in self.nodes if port_of(each) == int(master[1]))
         raise AssertionError(f"nobody serves slot {slot}")
 
+    def masters(self) -> list[EmbeddedServer]:
+        """All that serve slots now."""
+        for node in self.nodes:
+            try:
+                places = self.ask(node, "CLUSTER", "SLOTS")
+            except BackendError:
+                continue
+            ports = {int(master[1]) for _, _, master, *_ in places}
+            return [each for each in self.nodes if port_of(each) in ports]
+        raise AssertionError("no node answers")
+
     def others(self, owner: EmbeddedServer) -> list[EmbeddedServer]:
         """The other masters."""
-        ports = {int(master[1]) for _, _, master, *_ in self.ask(owner, "CLUSTER", "SLOTS")}
-        return [node for node in self.nodes if port_of(node) in ports and node is not owner]
+        return [node for node in self.masters() if node is not owner]
 
     def move(self, slot: int, *, keys_at_a_time: int = 5, pause: float = 0.0) -> None:
         """Give a slot to another master, key by key, as `redis-cli --cluster reshard` does, while it is in use."""
@@ -181,14 +191,18 @@ class Cluster:
         node.kill()
         return node
 
+    def stop(self) -> None:
+        """All of them."""
+        self._stack.close()
+
     def __enter__(self) -> Self:
         try:
             return self.start()
         except BaseException:
-            self._stack.close()
+            self.stop()
             raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self.stop()

@@ -93,8 +93,12 @@ class Watched:
         """Kill the master, and return it when another has its place. To be started again by the caller."""
         dead = self.master()
         dead.kill()
-        self._until(lambda: self.master() is not dead, "nobody took the master's place")
+        self.await_other(dead)
         return dead
+
+    def await_other(self, master: EmbeddedServer) -> None:
+        """Until another has the master's place."""
+        self._until(lambda: self.master() is not master, "nobody took the master's place")
 
     def await_whole(self) -> None:
         """Until the master has its replicas back."""
