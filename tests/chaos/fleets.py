@@ -26,6 +26,7 @@ class Fleet:
     """What can be done to any server of several."""
 
     durability = "replica:1"
+    fails_over = True
 
     def __init__(self, fleet: Watched | Cluster) -> None:
         self.fleet = fleet

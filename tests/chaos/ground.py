@@ -41,6 +41,10 @@ class Ground(Protocol):
         """Of the hub: what makes accepted orders outlive what is done here."""
 
     @property
+    def fails_over(self) -> bool:
+        """Whether masters are replaced: then what clients have only read may be undone."""
+
+    @property
     def roads(self) -> Sequence[str]:
         """URLs by which workers and clients come, one as good as another; the villain may spoil some."""
 

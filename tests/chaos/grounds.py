@@ -28,6 +28,7 @@ class Standalone:
     """One redis-server with an append-only file, one road straight and two through proxies."""
 
     durability = "memory"
+    fails_over = False
 
     def __init__(self, chance: Random, fsync: str = "always", program: str | None = None) -> None:
         self._server = EmbeddedServer(port=free_port(), options={"appendfsync": fsync}, program=program)

@@ -21,7 +21,7 @@ from tests.chaos.book import Book
 from tests.chaos.checks import Examiner
 from tests.chaos.crew import Crew
 from tests.chaos.customers import Customer, let_end
-from tests.chaos.expectations import hold
+from tests.chaos.expectations import UNDONE, hold
 from tests.chaos.findings import Finding, read_all
 from tests.chaos.ground import HUB, Deed, Ground
 from tests.chaos.grounds import GROUNDS
@@ -192,9 +192,10 @@ class Play:
             found = findings.get(page.id)
             if lossy and found is None and page.start == "accepted" and page.retention is None:
                 self.report.lost += 1
-            said = hold(page, found, examiner.counts)
+            said = hold(page, found, examiner.counts, fails_over=self._ground.fails_over)
             if not lossy:
                 self._blame("", said)
+        self.report.undone = examiner.counts.pop(UNDONE, 0)
         stalls = [each async for each in client.events(follow=False) if each.type == "stalled"]
         self.report.stalled = len(stalls)
         self._sum_up(findings, examiner.counts)

@@ -43,6 +43,8 @@ class Report:
     """From the end of the chaos until all had ended."""
     lost: int = 0
     """Accepted starts that are gone; only where Redis may lose what it had told."""
+    undone: int = 0
+    """Ends that clients had read before a failover took them back; only where masters are replaced."""
     checked: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
 
@@ -76,9 +78,8 @@ class Report:
         console.print(f"workers      {_counted(self.workers)}")
         console.print(f"starts       {_counted(self.starts)}" + (f", {self.lost} lost" if self.lost else ""))
         console.print(f"orders       {_counted(self.orders)}")
-        console.print(
-            f"results      {self.results} seen; median {waits['median']:.2f} s, slowest {waits['slowest']:.1f} s"
-        )
+        seen = f"{self.results} seen" + (f", {self.undone} undone by a failover" if self.undone else "")
+        console.print(f"results      {seen}; median {waits['median']:.2f} s, slowest {waits['slowest']:.1f} s")
         console.print(
             f"stalled      {self.stalled} times, by a build that could not follow; of the events that the hub keeps"
         )
