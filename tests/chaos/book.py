@@ -42,6 +42,10 @@ class Page:
     retention: float | None = None
     """Seconds; None: until the end of the play."""
     told: list[Told] = field(default_factory=list)
+    winners: set[str] = field(default_factory=set)
+    """Runs of those who wanted the id for themselves, and were told that they have it."""
+    ordered: bool = True
+    """Each signal was sent when the answer to the one before was there."""
     totals: list[tuple[int, int]] = field(default_factory=list)
     """Answers to queries, each with the number of orders that were given before it."""
     results: list[Any] = field(default_factory=list)
@@ -59,7 +63,7 @@ class Page:
                 told.value = (value, said)
         except (InstanceClosed, InstanceNotFound):
             answer = "closed"
-        except (BackendError, ResultTimeout, UpdateFailed):
+        except (BackendError, TimeoutError, UpdateFailed):
             answer = "unknown"
         told.answer = answer
         return answer

@@ -27,6 +27,10 @@ class Member:
 
     process: WorkerProcess
     build: str
+    versatile: bool = True
+    """It serves workflows and activities."""
+    many: bool = False
+    """It is a supervisor with processes of its own."""
     dismissed: bool = False
     """It was killed or asked to leave."""
     frozen: bool = False
@@ -62,9 +66,16 @@ class Crew:
             "sweep": 0.3,
             "max_losses": 1_000,  # who dies here did not fall ill by what it ran
             "cache_size": chance.choice([0, 1, 1_000]) if self._cache is None else self._cache,
-            "activity_slots": chance.choice([2, 20]),
+            "activity_slots": chance.choice([3, 20]),
+            "workflow_slots": chance.choice([1, 100]),
+            "max_turn_events": chance.choice([1, 3, 1_000]),
+            "batch_items": chance.choice([1, 5, 200]),
             "drain_timeout": 2.0,
         }
+        # One of each build does everything; the others may serve one kind of task alone.
+        if any(each.versatile and each.build == build and not each.dismissed for each in self.members) and not calm:
+            options |= chance.choice([{}, {}, {"workflows": False}, {"activities": False}])
+        processes = 1 if calm else chance.choice([1, 1, 1, 2])
         shift = 0.0 if calm else chance.choice([0.0, 0.0, 5 * 3600.0, -7 * 3600.0, 400 * 86400.0])
         process = WorkerProcess(
             self._roads[0] if calm else chance.choice(self._roads),
@@ -72,9 +83,11 @@ class Crew:
             self._folder / f"worker-{self._hires}-{build}.log",
             modules=f"{NAME} {BUILDS[build]}",
             program=[PROGRAM, str(shift)],
+            processes=processes,
             **options,
         )
-        member = Member(process, build)
+        versatile = "workflows" not in options and "activities" not in options
+        member = Member(process, build, versatile=versatile, many=processes > 1)
         self.members.append(member)
         self.engaged[build] += 1
         if shift:
@@ -88,9 +101,9 @@ class Crew:
             self._judge(member, member.process.code)
             member.process.remove()
         while len([each for each in self.members if not each.dismissed]) < self.size:
-            counts = Counter(each.build for each in self.members if not each.dismissed)
-            # Both builds are always there; beyond that chance decides.
-            self.hire(next((build for build in sorted(BUILDS) if not counts[build]), ""))
+            # Both builds are always there, with one at least who can do everything; beyond that chance decides.
+            able = Counter(each.build for each in self.members if not each.dismissed and each.versatile)
+            self.hire(next((build for build in sorted(BUILDS) if not able[build]), ""))
 
     def _ask_to_leave(self, members: Sequence[Member]) -> None:
         """Once: the second time would mean at once."""
@@ -101,10 +114,12 @@ class Crew:
 
     def _judge(self, member: Member, code: int | None) -> None:
         # Who is asked to leave before it has begun, ends as any program does.
-        ends = (0, -9) if "serves hub" in member.process.said else (0, -9, -15)
+        begun = "serves hub" in member.process.said and not member.many
+        ends = (0, -9) if begun else (0, -9, -15, 128 + 15)
         if member.dismissed and code in ends:
             return
-        if not any(excuse in member.process.said[-4_000:] for excuse in EXCUSES):
+        said = member.process.said if member.many else member.process.said[-4_000:]
+        if not any(excuse in said for excuse in EXCUSES):
             asked = "was asked to leave and " if member.dismissed else ""
             self.faults.append(f"{member.process.log.name} {asked}ended with {code}")
 

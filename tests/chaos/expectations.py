@@ -40,9 +40,11 @@ def hold(page: Page, finding: Finding | None, counts: Counter[str], *, fails_ove
         said.append(Violation(promise, page.id, f"{what} ({page})"))
 
     counts["P1"] += 1
+    if len(page.winners) > 1:
+        say("P1", f"an id that was to be had once was given to {page.winners}")
     if finding is None:
         told_of = page.start == "accepted" or any(each.answer == "accepted" for each in page.told)
-        if told_of and page.retention is None:
+        if told_of and page.retention is None and not page.asked("purge"):
             say("P1", "was accepted and is not there")
         return said
     if page.run and page.run != finding.runs[0][0].event.run:  # type: ignore[union-attr]
@@ -107,7 +109,7 @@ def _drawn(page: Page, result: Any) -> Problems:
 def _collected(page: Page, result: Any) -> Problems:
     sure = [number for number in page.those("number", "accepted") if number != LAST]
     perhaps = set(page.those("number", "unknown"))
-    return _kept(sure, perhaps, result)
+    return _kept(sure, perhaps, result) if page.ordered else _kept(sorted(sure), perhaps, sorted(result))
 
 
 def _amount(told: Told) -> int:
@@ -153,6 +155,8 @@ _RESULTS: Final[dict[str, Callable[[Page, Any], Problems]]] = {
     "account": _added,
     "toil": _from_args(lambda beats: beats),
     "dice": _drawn,
+    "heavy": _from_args(lambda size: size),
+    "forge": _is("forged"),
     "drifting": _is(["begin done", "end done"]),
     "changing": _is(["begin done", "end done"]),
 }

@@ -167,3 +167,37 @@ async def dice(folder: str) -> list[int]:
     drawn.append(workflow.uuid4().int % 1_000)
     await act(folder, f"dice {drawn[0] % 3}")
     return drawn
+
+
+@activity
+async def make(folder: str, size: int) -> str:
+    """Something heavy."""
+    leave_attempt(folder, "make")
+    return "x" * size
+
+
+@activity
+def weigh(folder: str, thing: str) -> int:
+    """How heavy it is."""
+    leave_attempt(folder, "weigh")
+    return len(thing)
+
+
+@workflow
+async def heavy(folder: str, size: int) -> int:
+    """Heavy values go to and fro."""
+    return await weigh(folder, await make(folder, size))
+
+
+@activity(isolate="process")
+def hammer(folder: str) -> str:
+    """As `act`, in a process of its own."""
+    leave_attempt(folder, "hammer")
+    time.sleep(0.2)
+    return "forged"
+
+
+@workflow
+async def forge(folder: str) -> str:
+    """A step in a process of its own."""
+    return await hammer(folder)

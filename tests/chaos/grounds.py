@@ -121,11 +121,17 @@ class Standalone:
         await asyncio.sleep(milliseconds / 1_000)
 
     async def _fill(self, chance: Random) -> None:
-        await self._ask("CONFIG", "SET", "maxmemory", 1)
+        await self._ask("CONFIG", "SET", "maxmemory", await asyncio.to_thread(self._limit, chance))
         try:
             await asyncio.sleep(chance.uniform(0.3, 3))
         finally:
             await self._ask("CONFIG", "SET", "maxmemory", 0)
+
+    def _limit(self, chance: Random) -> int:
+        """Nothing goes any more, or some goes and then nothing."""
+        with redis.Redis.from_url(self.url) as client:
+            used = int(client.info("memory")["used_memory"])
+        return chance.choice([1, used + 50_000, used + 500_000])
 
     # ---- the roads
 

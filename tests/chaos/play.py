@@ -21,6 +21,7 @@ from tests.chaos.book import Book
 from tests.chaos.checks import Examiner
 from tests.chaos.crew import Crew
 from tests.chaos.customers import Customer, let_end
+from tests.chaos.errands import Wanderer
 from tests.chaos.expectations import UNDONE, hold
 from tests.chaos.findings import Finding, read_all
 from tests.chaos.ground import HUB, Deed, Ground
@@ -144,7 +145,7 @@ class Play:
     def _customer(self, number: int) -> Customer:
         url = self._chance.choice(self._ground.roads)
         chance = Random(self._chance.random())
-        return Customer(url, HUB, str(self._folder), self._book, name=f"c{number}", chance=chance)
+        return Wanderer(url, HUB, str(self._folder), self._book, name=f"c{number}", chance=chance)
 
     def _villain(self, deeds: Sequence[Deed]) -> Villain:
         return Villain(deeds, self._book, Random(self._chance.random()), self._tell)
