@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from itertools import islice
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -23,14 +25,32 @@ _WHERE = {
 
 def complete_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Ids of instances that begin with what was typed. Silent about anything that goes wrong."""
+
+    def look(client: Client) -> list[CompletionItem]:
+        page = client.list_page(limit=_MOST, id_prefix=incomplete)
+        return [CompletionItem(row.instance, help=f"{row.workflow}, {row.status}") for row in page.rows]
+
+    return _offered(ctx, look)
+
+
+def complete_schedules(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Ids of schedules that begin with what was typed."""
+
+    def look(client: Client) -> list[CompletionItem]:
+        found = (row for row in client.schedules.list() if row.id.startswith(incomplete))
+        return [CompletionItem(row.id, help=row.spec.action.workflow) for row in islice(found, _MOST)]
+
+    return _offered(ctx, look)
+
+
+def _offered(ctx: click.Context, look: Callable[[Client], list[CompletionItem]]) -> list[CompletionItem]:
     with suppress(RqflowError, OSError):
         values = ctx.find_root().obj or {}
         options = {name: values[name] for name in ("url", "hub") if values.get(name)}
         settings = read(options, config=values.get("config")).settings
         quick = ClientOptions(retry_for=timedelta(0))
         with Client(settings.url, hub=settings.hub, options=quick) as client:
-            page = client.list_page(limit=_MOST, id_prefix=incomplete)
-            return [CompletionItem(row.instance, help=f"{row.workflow}, {row.status}") for row in page.rows]
+            return look(client)
     return []
 
 

@@ -67,9 +67,9 @@ def start(
       cat order.json | rqflow start checkout --input - --wait
     """
     given = parse_arguments(words, input_file)
-    definition = _definition(session, workflow, modules)
+    definition = definition_of(session, workflow, modules)
     if definition is not None:
-        given = _checked(definition, given)
+        given = checked_arguments(definition, given)
         # What the definition says of starts holds here as it does in code that imports it.
         defined = {"queue": definition.queue, "timeout": definition.timeout, "retention": definition.retention}
         options |= {name: value for name, value in defined.items() if options[name] is None}
@@ -99,7 +99,7 @@ def _show_started(handle: Handle[Any], workflow: str, as_json: bool) -> None:
         click.echo(f"{'started' if handle.created else 'exists already:'} {printable(handle.id)}")
 
 
-def _definition(session: Session, workflow: str, modules: Sequence[str]) -> Workflow[..., Any] | None:
+def definition_of(session: Session, workflow: str, modules: Sequence[str]) -> Workflow[..., Any] | None:
     """The workflow as a module defines it, so that its arguments are checked; None: it is known by name only."""
     names = tuple(modules) or session.settings.modules
     if not names:
@@ -111,7 +111,7 @@ def _definition(session: Session, workflow: str, modules: Sequence[str]) -> Work
     return known.get(workflow)
 
 
-def _checked(definition: Workflow[..., Any], given: Arguments) -> Arguments:
+def checked_arguments(definition: Workflow[..., Any], given: Arguments) -> Arguments:
     """The arguments by name, as the workflow's annotations want them. Raises BadValue."""
     names = list(inspect.signature(definition.fn).parameters)
     if len(given.positional) > len(names):

@@ -16,7 +16,7 @@ from tests.cli.shell import ROOT, really
 
 NAMES = [
     "demo", "dev", "worker", "start", "result", "watch", "list", "show", "history", "signal", "query", "update",
-    "cancel", "terminate", "suspend", "resume", "purge", "stats", "hub", "completion",
+    "cancel", "terminate", "suspend", "resume", "purge", "stats", "schedule", "hub", "completion",
 ]  # fmt: skip
 
 
@@ -34,6 +34,9 @@ def test_all_commands_are_there() -> None:
     """What the documentation names, and no others."""
     assert sorted(cli.commands) == sorted(NAMES)
     assert sorted(cli.commands["hub"].commands) == ["create", "delete", "list", "show"]  # type: ignore[attr-defined]
+    assert sorted(cli.commands["schedule"].commands) == [  # type: ignore[attr-defined]
+        "apply", "backfill", "create", "delete", "list", "pause", "preview", "resume", "show", "trigger", "update",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("path", "command"), ALL)
