@@ -9,12 +9,27 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
-from benchmarks.recovery.scene import Scene, kill, send
+from redis import Redis
+
+from benchmarks.recovery.scene import HUB, Scene, kill, send
 from benchmarks.recovery.work import after_signal, one_step, one_turn, steps
+from rqflow.backend.redis.embedded import EmbeddedServer
+from rqflow.backend.redis.keys import key
+from rqflow.backend.redis.routing import slot_of
+from tests.chaos.proxy import Proxy
+from tests.servers.cluster import Cluster
+from tests.servers.kinds import Served
+from tests.servers.watched import Watched
 
 PAUSE = 1.0
 """Seconds that a pause or a cut lasts; its end is when the clock of recovery begins."""
+
+
+def single() -> EmbeddedServer:
+    """One server, that keeps each write on disk before it answers."""
+    return EmbeddedServer(port=0, options={"appendfsync": "always"})
 
 
 @dataclass(frozen=True)
@@ -29,9 +44,11 @@ class Fault:
     beside: int = 1
     """So many trials run beside each other: those that mostly wait may."""
 
+    server: Callable[[], Served] = single
+
     async def run(self, folder: Path, seed: int) -> float:
         """One trial on a scene of its own."""
-        async with Scene(folder, seed) as scene:
+        async with Scene(folder, seed, self.server()) as scene:
             return await self.trial(scene)
 
 
@@ -83,73 +100,122 @@ async def cached_lost(scene: Scene, *options: str, how: signal.Signals = signal.
     return again - hurt
 
 
+# ---- while steps run, one after the other
+
+
+Under = Callable[[Scene], Awaitable[float]]
+"""Does something, and says when it was over."""
+
+
+def while_steps_run(harm: Under) -> Callable[[Scene], Awaitable[float]]:
+    """From the moment that `harm` says to the second step that begins after it: a whole turn and a whole activity."""
+
+    async def trial(scene: Scene) -> float:
+        await scene.worker()
+        await scene.start(steps, 100_000)
+        await scene.begun("step")
+        healed = await harm(scene)
+        first = await scene.begun("step", after=healed)
+        return await scene.begun("step", after=first) - healed
+
+    return trial
+
+
+def told(*command: str, lasts: float = 0.0) -> Under:
+    """Redis is told something, which has its effect for so many seconds."""
+
+    async def harm(scene: Scene) -> float:
+        with Redis.from_url(scene.server.url) as client:
+            client.execute_command(*command)
+        return time.monotonic() + lasts
+
+    return harm
+
+
 async def redis_killed(scene: Scene) -> float:
-    """Redis is killed while steps run, and started again: from its first answer to the next step."""
-    await scene.worker()
-    handle = await scene.start(steps, 100_000)
-    await scene.begun("step")
-    await asyncio.to_thread(scene.server.kill)
+    """Redis is killed, and started again: until it answers."""
+    server = _embedded(scene)
+    await asyncio.to_thread(server.kill)
     await asyncio.sleep(PAUSE)
-    await asyncio.to_thread(scene.server.start)
-    return await _next_step(scene, handle, time.monotonic())
+    await asyncio.to_thread(server.start)
+    return time.monotonic()
 
 
-async def connections_killed(scene: Scene) -> float:
-    """CLIENT KILL of every connection."""
-    return await _told(scene, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-
-
-async def scripts_flushed(scene: Scene) -> float:
-    """SCRIPT FLUSH."""
-    return await _told(scene, "SCRIPT", "FLUSH")
-
-
-async def paused(scene: Scene) -> float:
-    """CLIENT PAUSE: from its end to the next step."""
-    return await _told(scene, "CLIENT", "PAUSE", str(int(PAUSE * 1000)), "ALL", lasts=PAUSE)
-
-
-async def frozen_redis(scene: Scene) -> float:
-    """The redis-server process is stopped for a while: from its thaw to the next step."""
-    await scene.worker()
-    handle = await scene.start(steps, 100_000)
-    await scene.begun("step")
-    pid = scene.server.pid
-    await asyncio.to_thread(_freeze, pid)
-    return await _next_step(scene, handle, time.monotonic())
+async def redis_frozen(scene: Scene) -> float:
+    """The process of Redis stands still for a while."""
+    pid = _embedded(scene).pid
+    os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(PAUSE)
+    os.kill(pid, signal.SIGCONT)
+    return time.monotonic()
 
 
 async def memory_full(scene: Scene) -> float:
-    """Redis refuses writes for lack of memory: from the moment that it takes them again to the next step."""
-    await scene.worker()
-    handle = await scene.start(steps, 100_000)
-    await scene.begun("step")
-    scene.redis.config_set("maxmemory", "1mb")
-    await asyncio.sleep(PAUSE)
-    scene.redis.config_set("maxmemory", "0")
-    return await _next_step(scene, handle, time.monotonic())
+    """Redis refuses writes for lack of memory."""
+    with Redis.from_url(scene.server.url) as client:
+        client.config_set("maxmemory", "1mb")
+        await asyncio.sleep(PAUSE)
+        client.config_set("maxmemory", "0")
+    return time.monotonic()
 
 
-def _freeze(pid: int) -> None:
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(PAUSE)
-    os.kill(pid, signal.SIGCONT)
+async def master_killed(scene: Scene) -> float:
+    """The master is killed; sentinels or its cluster put a replica in its place."""
+    fleet = scene.server
+    if isinstance(fleet, Watched):
+        now = time.monotonic()
+        await asyncio.to_thread(fleet.master().kill)
+    else:
+        assert isinstance(fleet, Cluster)
+        slot = slot_of(key(HUB, 0, "meta"))
+        owner = await asyncio.to_thread(fleet.owner, slot)
+        now = time.monotonic()
+        await asyncio.to_thread(owner.kill)
+    return now
 
 
-async def _told(scene: Scene, *command: str, lasts: float = 0.0) -> float:
-    await scene.worker()
-    handle = await scene.start(steps, 100_000)
-    await scene.begun("step")
-    healed = time.monotonic() + lasts
-    scene.command(*command)
-    return await _next_step(scene, handle, max(healed, time.monotonic()) if not lasts else healed)
+async def slot_moved(scene: Scene) -> float:
+    """The partition's slot goes to another master, key by key."""
+    assert isinstance(scene.server, Cluster)
+    await asyncio.to_thread(scene.server.move, slot_of(key(HUB, 0, "meta")), keys_at_a_time=1, pause=0.01)
+    return time.monotonic()
 
 
-async def _next_step(scene: Scene, handle: object, since: float) -> float:
-    # The step that was under way does not count: the second one proves a turn and an activity.
-    first = await scene.begun("step", after=since)
-    second = await scene.begun("step", after=first)
-    return second - since
+def _embedded(scene: Scene) -> EmbeddedServer:
+    assert isinstance(scene.server, EmbeddedServer)
+    return scene.server
+
+
+def on_a_road(harm: Callable[[Proxy], None], seconds: float) -> Callable[[Scene], Awaitable[float]]:
+    """The worker comes by a proxy, which does something for a while: from its end to the second next step."""
+
+    async def spoil(scene: Scene, proxy: Proxy) -> float:
+        harm(proxy)
+        await asyncio.sleep(seconds)
+        proxy.heal()
+        return time.monotonic()
+
+    async def trial(scene: Scene) -> float:
+        host, _, port = scene.server.url.removeprefix("redis://").partition(":")
+        proxy = Proxy(host, int(port), Random(1))
+        await asyncio.to_thread(proxy.start)
+        scene.road = f"redis://127.0.0.1:{proxy.port}"
+        try:
+            return await while_steps_run(lambda _: spoil(scene, proxy))(scene)
+        finally:
+            await asyncio.to_thread(proxy.stop)
+
+    return trial
+
+
+def hold(proxy: Proxy) -> None:
+    """Nothing passes, and nobody is told."""
+    proxy.holds_requests = proxy.holds_replies = True
+
+
+def cut_in_reply(proxy: Proxy) -> None:
+    """Connections end in the middle of a reply."""
+    proxy.cut_in_reply = True
 
 
 SHORT = ("--lease", "2s")
@@ -185,10 +251,35 @@ FAULTS = {
         "SIGTERM in mid-activity, `--drain 0s`", "SIGTERM → next attempt elsewhere",
         lambda scene: activity_lost(scene, "--drain", "0s", how=signal.SIGTERM), 0.1,
     ),
-    "redis-killed": Fault("Redis killed and started again", "first answer → second next step", redis_killed, 2),
-    "redis-frozen": Fault("Redis frozen for a second", "thaw → second next step", frozen_redis, 2),
-    "redis-paused": Fault("CLIENT PAUSE for a second", "end → second next step", paused, 2),
-    "connections-killed": Fault("CLIENT KILL of all connections", "kill → second next step", connections_killed),
-    "scripts-flushed": Fault("SCRIPT FLUSH", "flush → second next step", scripts_flushed),
-    "memory-full": Fault("memory full for a second", "memory → second next step", memory_full, 2),
+    "redis-killed": Fault(
+        "Redis killed and started again", "first answer → second next step", while_steps_run(redis_killed), 2
+    ),
+    "redis-frozen": Fault("Redis frozen for a second", "thaw → second next step", while_steps_run(redis_frozen), 2),
+    "redis-paused": Fault(
+        "`CLIENT PAUSE` for a second", "end → second next step",
+        while_steps_run(told("CLIENT", "PAUSE", str(int(PAUSE * 1000)), "ALL", lasts=PAUSE)), 2,
+    ),
+    "memory-full": Fault("memory full for a second", "memory → second next step", while_steps_run(memory_full), 2),
+    "connections-killed": Fault(
+        "`CLIENT KILL` of all connections", "kill → second next step",
+        while_steps_run(told("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")),
+    ),
+    "scripts-flushed": Fault("`SCRIPT FLUSH`", "flush → second next step", while_steps_run(told("SCRIPT", "FLUSH"))),
+    "road-cut": Fault(
+        "connections cut in mid-reply for a second", "healed → second next step", on_a_road(cut_in_reply, PAUSE), 2
+    ),
+    "road-held": Fault(
+        "network that swallows everything for 5 seconds", "healed → second next step", on_a_road(hold, 5 * PAUSE), 2
+    ),
+    "sentinel-failover": Fault(
+        "master killed, Sentinel (notices after 1 s)", "kill → second next step", while_steps_run(master_killed),
+        server=Watched,
+    ),
+    "cluster-failover": Fault(
+        "master killed, Cluster (node timeout 2 s)", "kill → second next step", while_steps_run(master_killed),
+        server=lambda: Cluster(replicas=1),
+    ),
+    "slot-moved": Fault(
+        "slot moved to another node", "moved → second next step", while_steps_run(slot_moved), server=Cluster
+    ),
 }  # fmt: skip

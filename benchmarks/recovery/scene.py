@@ -13,12 +13,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from redis import Redis
-
 from benchmarks.recovery.work import GATE, notes
 from rqflow import AsyncClient
 from rqflow.backend.opening import create_hub
-from rqflow.backend.redis.embedded import EmbeddedServer
+from tests.servers.kinds import Served
 
 PATIENCE = 60.0
 """Seconds after which a trial counts as stuck."""
@@ -28,18 +26,19 @@ HUB = "recovery"
 class Scene:
     """An asynchronous context manager; all it started is gone at its end."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, server: Served) -> None:
         self.folder = folder
-        self.server = EmbeddedServer(options={"appendfsync": "always"})
+        self.server = server
+        self.road = ""
+        """The way of the workers; the straight one unless a trial sets another."""
         self._random = Random(seed)
         self._processes: list[subprocess.Popen[bytes]] = []
 
     async def __aenter__(self) -> Scene:
         self.folder.mkdir(parents=True)
-        await asyncio.to_thread(self.server.start)
+        await asyncio.to_thread(self.server.__enter__)
         create_hub(self.server.url, HUB)
         self.client = AsyncClient(self.server.url, hub=HUB)
-        self.redis = Redis.from_url(self.server.url)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -51,15 +50,14 @@ class Scene:
             if process.stdin is not None:
                 process.stdin.close()
         await self.client.close()
-        self.redis.close()
-        await asyncio.to_thread(self.server.stop)
+        await asyncio.to_thread(self.server.__exit__, None, None, None)
 
     # ---- workers
 
     async def worker(self, *options: str) -> subprocess.Popen[bytes]:
         """A worker that serves."""
         command = [sys.executable, "-m", "rqflow.cli.main", "worker", "benchmarks.recovery.work", "--until-eof"]
-        command += ["-u", self.server.url, "--hub", HUB, "--log-level", "warning", *options]
+        command += ["-u", self.road or self.server.url, "--hub", HUB, "--log-level", "warning", *options]
         with (self.folder / "workers.log").open("ab") as log:
             process = await asyncio.to_thread(subprocess.Popen, command, stdin=subprocess.PIPE, stdout=log, stderr=log)
         self._processes.append(process)
@@ -77,10 +75,6 @@ class Scene:
     async def some_moment(self) -> None:
         """Faults keep no step with renewals: up to a third of a lease passes."""
         await asyncio.sleep(self._random.uniform(0, 3.4))
-
-    def command(self, *words: str) -> None:
-        """Tell the server something."""
-        self.redis.execute_command(*words)  # type: ignore[no-untyped-call]
 
     # ---- gate and notes
 
