@@ -243,3 +243,12 @@ async def test_memory_hubs_are_made_by_their_names() -> None:
     await opened.close()
     blocked.close()
     await asyncio.sleep(0)
+
+
+def test_who_may_not_look_for_keys_leaves_a_hub_as_it_was(redis_server: EmbeddedServer, other: redis.Redis) -> None:
+    """Refused before anything is marked as going: others go on with the hub."""
+    create_hub(redis_server.url, "kept")
+    other.acl_setuser("weak", enabled=True, passwords=["+secret"], keys=["*"], categories=["+@all"], commands=["-scan"])
+    with pytest.raises(BackendError, match="asked for SCAN"):
+        delete_hub(redis_server.url.replace("unix://", "unix://weak:secret@"), "kept", force=True)
+    assert describe_hub(redis_server.url, "kept").name == "kept"

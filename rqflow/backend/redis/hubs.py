@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from rqflow.backend.calls.durability import MEMORY, read_durability
 from rqflow.backend.calls.hubs import HubInfo
+from rqflow.backend.redis.address import Endpoint
 from rqflow.backend.redis.delivery import Pipelines, Replies
 from rqflow.backend.redis.keys import HUBS, key, prefix
 from rqflow.backend.redis.refusals import explain
@@ -153,16 +154,15 @@ def delete_hub(routes: Routes, name: str, *, force: bool) -> Errand[int]:
     info = _info(name, record)
     if not force:
         yield from _refuse_in_use(routes, info)
+    for endpoint in routes.nodes:
+        # Whoever may not look for the keys must not leave a hub behind that is half deleted.
+        yield from _scan(endpoint, info, b"0", 1)
     yield from ask(routes, meta, ("HSET", meta, "deleting", "1"))
     removed = 0
     for endpoint in routes.nodes:
         cursor = b"0"
         while True:
-            pattern = f"rqflow:{{{name}.*}}:*"
-            reply = (yield {endpoint: [("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)]})[endpoint][0]
-            if isinstance(reply, ServerError):
-                raise explain(reply, endpoint, doing="SCAN")
-            cursor, keys = reply
+            cursor, keys = yield from _scan(endpoint, info, cursor, SCAN_COUNT)
             for slot, batch in _by_slot(info, keys, meta).items():
                 (count,) = yield from ask(routes, slot, ("UNLINK", *batch))
                 removed += count
@@ -171,6 +171,15 @@ def delete_hub(routes: Routes, name: str, *, force: bool) -> Errand[int]:
     yield from ask(routes, HUBS, ("SREM", HUBS, name))
     (count,) = yield from ask(routes, meta, ("UNLINK", meta))
     return removed + int(count)
+
+
+def _scan(endpoint: Endpoint, info: HubInfo, cursor: bytes, count: int) -> Errand[tuple[bytes, list[bytes]]]:
+    """The next of a server's keys that look like the hub's, and where to go on."""
+    pattern = f"rqflow:{{{info.name}.*}}:*"
+    reply = (yield {endpoint: [("SCAN", cursor, "MATCH", pattern, "COUNT", count)]})[endpoint][0]
+    if isinstance(reply, ServerError):
+        raise explain(reply, endpoint, doing="SCAN")
+    return reply[0], reply[1]
 
 
 def _by_slot(info: HubInfo, keys: list[bytes], spared: str) -> dict[str, list[bytes]]:
