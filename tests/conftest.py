@@ -19,6 +19,7 @@ from rqflow.backend.opening import create_hub, delete_hub, open_backend, open_sy
 from rqflow.backend.protocol import Backend, SyncBackend
 from rqflow.backend.redis.embedded import EmbeddedServer
 from tests.servers.cluster import Cluster
+from tests.servers.users import grant
 
 _numbers = itertools.count(1)
 
@@ -39,6 +40,12 @@ def shared_server() -> Iterator[EmbeddedServer]:
 def redis_url(shared_server: EmbeddedServer) -> str:
     """Of the shared server."""
     return shared_server.url
+
+
+@pytest.fixture(scope="session")
+def worker_url(shared_server: EmbeddedServer) -> str:
+    """Of the shared server, as the user of config/users.acl that workers have: the least rights that will do."""
+    return grant(shared_server, "worker")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Conformance of the Redis backend, with one partition and with four."""
+"""Conformance of the Redis backend, with one partition and with four, as a user who may only what a worker must."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ globals().update({test.__name__: test for test in SUITE})
 
 
 @pytest.fixture
-async def tight_backend(redis_url: str, hub: HubInfo) -> AsyncIterator[Backend]:
-    opened = await open_backend(redis_url, hub.name, limits=TIGHT)
+async def backend(worker_url: str, hub: HubInfo) -> AsyncIterator[Backend]:
+    opened = await open_backend(worker_url, hub.name)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def tight_backend(worker_url: str, hub: HubInfo) -> AsyncIterator[Backend]:
+    opened = await open_backend(worker_url, hub.name, limits=TIGHT)
     yield opened
     await opened.close()
 

@@ -58,25 +58,22 @@ def rights(server: Examined) -> Iterator[Finding]:
             line="compare the user with config/users.acl",
         )
         return
-    able = [role for role, lacking in server.lacking.items() if not lacking]
-    if not able:
-        role, lacking = min(server.lacking.items(), key=lambda item: len(item[1]))
+    if server.lacking["client"]:
+        lacking = server.lacking["client"]
         yield seen(
             severity="risk",
-            what=f"this user may be neither worker nor client; nearest is {role}, without {', '.join(lacking)}",
-            risk="workers or clients fail when they come to it",
+            what=f"this user may not be a client, let alone a worker: it lacks {', '.join(lacking)}",
+            risk="workers and clients fail when they come to it",
             line=f"ACL SETUSER the user {' '.join(f'+{one}' for one in lacking if one[0] != '~')} ~rqflow:* &rqflow:* "
             "(see config/users.acl)",
         )
-        return
-    for role in ("worker", "client"):
-        if role not in able:
-            yield seen(
-                severity="advice",
-                what=f"this user may be {able[0]}, not {role} (without {', '.join(server.lacking[role])})",
-                risk="fine if that is what it is for",
-                line="see config/users.acl",
-            )
+    elif server.lacking["worker"]:
+        yield seen(
+            severity="advice",
+            what=f"this user may be a client, not a worker: it lacks {', '.join(server.lacking['worker'])}",
+            risk="fine if that is what it is for",
+            line="see config/users.acl",
+        )
 
 
 def speed(server: Examined) -> Iterator[Finding]:

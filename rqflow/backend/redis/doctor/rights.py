@@ -13,31 +13,26 @@ from rqflow.backend.redis.scripts import LUA, load
 _CALLED: Final = re.compile(r"redis\.p?call\('(\w+)'")
 
 WORKERS_SCRIPTS: Final = frozenset({
-    "answer_query", "commit", "complete_activity", "create_groups", "fire_due", "give_back", "register", "renew",
-    "retry_activity", "stall", "sweep", "take", "unregister",
+    "answer_query", "begin_turn", "commit", "complete_activity", "create_groups", "fire_due", "give_back", "register",
+    "renew", "retry_activity", "stall", "sweep", "take", "unregister",
 })  # fmt: skip
-"""Only workers send them."""
-CLIENTS_SCRIPTS: Final = frozenset({
-    "ask", "change_hub", "deliver", "list_instances", "mark", "purge", "read_query_answer", "read_stats",
-    "resume", "start", "suspend", "terminate",
-})  # fmt: skip
-"""Only clients send them. All other scripts are sent by both."""
+"""Clients and schedulers never send them."""
+OPERATORS_SCRIPTS: Final = re.compile(r"change_hub|look_\w+")
+"""Only `rqflow hub` sends them."""
 
-EVERYONE: Final = (
-    "evalsha", "eval", "script|load", "ping", "info", "hgetall", "subscribe", "unsubscribe", "client|setname",
-    "cluster|slots", "asking", "sadd",
+CLIENTS: Final = (
+    "asking", "client|setname", "cluster|slots", "eval", "evalsha", "hgetall", "info", "ping", "sadd", "script|load",
+    "subscribe", "unsubscribe", "wait",
 )  # fmt: skip
-"""Outside of scripts: run and load them, keep connections, find and make a hub, be told of changes, follow a
-cluster."""
+"""Outside of scripts: run and load them, keep connections, find a hub, be told of changes, follow a cluster, wait for
+replicas. Where a hub waits for disks, `waitaof` too, which servers before 7.2 lack."""
 WORKERS: Final = ("xreadgroup",)
-"""Outside of scripts: wait for tasks."""
-CLIENTS: Final = ("wait",)
-"""Outside of scripts: wait for replicas. Where a hub waits for disks, `waitaof` too, which servers before 7.2 lack."""
+"""Outside of scripts: wait for tasks. A worker's activities may be clients, so it may all that those may."""
 OPERATORS: Final = (
-    "smembers", "scan", "srem", "hset", "zcount", "zcard", "unlink", "config|get", "slowlog|get", "cluster|info",
-    "time",
+    "cluster|info", "config|get", "hset", "scan", "slowlog|get", "smembers", "srem", "time", "unlink", "zcard",
+    "zcount",
 )  # fmt: skip
-"""Outside of scripts: `rqflow hub` and `rqflow doctor`."""
+"""Outside of scripts: `rqflow hub` and `rqflow doctor`. An operator may all that a worker may."""
 
 
 def script_commands(names: Iterable[str]) -> frozenset[str]:
@@ -52,14 +47,12 @@ def script_names() -> frozenset[str]:
 
 @cache
 def roles() -> Mapping[str, tuple[str, ...]]:
-    """What each kind of user needs, sorted."""
-    work = script_commands(script_names() - CLIENTS_SCRIPTS)
-    ask = script_commands(script_names() - WORKERS_SCRIPTS)
-    needed = {
-        "worker": {*EVERYONE, *WORKERS, *work},
-        "client": {*EVERYONE, *CLIENTS, *ask},
-        "operator": {*EVERYONE, *WORKERS, *CLIENTS, *OPERATORS, *work, *ask},
-    }
+    """What each kind of user needs, sorted. A scheduler is a client."""
+    operators = {name for name in script_names() if OPERATORS_SCRIPTS.fullmatch(name)}
+    client = {*CLIENTS, *script_commands(script_names() - operators - WORKERS_SCRIPTS)}
+    worker = client | {*WORKERS, *script_commands(WORKERS_SCRIPTS)}
+    operator = worker | {*OPERATORS, *script_commands(operators)}
+    needed = {"client": client, "worker": worker, "operator": operator}
     return {role: tuple(sorted(commands)) for role, commands in needed.items()}
 
 
