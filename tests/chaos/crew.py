@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -17,6 +18,8 @@ from tests.chaos.ground import Deed
 from tests.promises.processes import WorkerProcess
 
 LEASE: Final = 1.5
+LINGERING: Final = 20
+"""Half seconds that processes have to notice that their worker is gone."""
 EXCUSES: Final = ("BackendUnavailable", "BackendRefused", "BackendFull")
 """A worker that cannot begin because the store is away says so and ends; its service manager tries again."""
 
@@ -53,6 +56,8 @@ class Crew:
         self._chance = chance
         self._cache = cache
         self._hires = 0
+        self._sessions: dict[int, str] = {}
+        """Of all that were ever here, with the names of their logs."""
 
     # ---- comings and goings
 
@@ -89,6 +94,7 @@ class Crew:
         versatile = "workflows" not in options and "activities" not in options
         member = Member(process, build, versatile=versatile, many=processes > 1)
         self.members.append(member)
+        self._sessions[process.pid] = process.log.name
         self.engaged[build] += 1
         if shift:
             self.engaged["with a clock that is off"] += 1
@@ -139,6 +145,16 @@ class Crew:
             self.hire(build, calm=True)
             self.hire(build, calm=True)
         self._ask_to_leave(old)
+
+    async def left_behind(self) -> list[str]:
+        """Processes of workers that are gone: those in their sessions, where the system tells of sessions."""
+        left = list[str]()
+        for _ in range(LINGERING):
+            left = [f"a process of worker {name} is left: {what}" for name, what in _processes_in(self._sessions)]
+            if not left:
+                break
+            await asyncio.sleep(0.5)
+        return left
 
     async def leave(self) -> None:
         """Everybody, in good order."""
@@ -214,3 +230,15 @@ class Crew:
             self.hire(to)
             self._ask_to_leave([member])
             await asyncio.sleep(chance.uniform(0.2, 1))
+
+
+def _processes_in(sessions: Mapping[int, str]) -> list[tuple[str, str]]:
+    found = list[tuple[str, str]]()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            # After the name in brackets: state, parent, group, session.
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if fields[0] != "Z" and int(fields[3]) in sessions:
+                what = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found.append((sessions[int(fields[3])], what[:200]))
+    return found

@@ -34,6 +34,8 @@ from tests.promises.verbs import effects
 PEACE: Final = 90.0
 """Seconds in which everything must have ended, once there is peace: generous, for loaded machines."""
 
+FINISHING: Final = 5.0
+"""Seconds that customers have for what they have begun, when it is over."""
 FORGETTING: Final = 30.0
 """Seconds in which the short retention of some has passed, and what is due because of it is done."""
 
@@ -113,8 +115,7 @@ class Play:
         villains = [self._villain(deeds) for deeds in (crew.deeds, self._ground.deeds)]
         async with asyncio.TaskGroup() as group:
             care = group.create_task(crew.look_after())
-            for customer in customers:
-                group.create_task(customer.live(enough))
+            living = [group.create_task(customer.live(enough)) for customer in customers]
             audits = group.create_task(self._audit())
             raging = [group.create_task(villain.rage()) for villain in villains]
             await asyncio.sleep(self.plan.minutes * 60)
@@ -122,7 +123,10 @@ class Play:
                 task.cancel()
             await asyncio.wait(raging)
             enough.set()
-            self._tell("peace: customers finish what they have begun")
+            self._tell("peace: customers finish what they have begun, or die in the middle of it")
+            _, late = await asyncio.wait(living, timeout=FINISHING)
+            for task in late:
+                task.cancel()
             audits.cancel()
             care.cancel()
         for villain in villains:
@@ -227,6 +231,7 @@ class Play:
         while (await client.stats()).due and time.monotonic() < end:  # noqa: ASYNC110 (Redis is waited for)
             await asyncio.sleep(0.1)
         await crew.leave()
+        self._blame("P10", await crew.left_behind())
         self._blame("P10", await asyncio.to_thread(remains, self._ground.masters, HUB, self._partitions))
         self._blame("", await asyncio.to_thread(audit, self._ground.url, HUB))
         self.report.checked["P10"] = self._partitions
