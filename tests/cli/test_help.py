@@ -16,7 +16,7 @@ from tests.cli.shell import ROOT, really
 
 NAMES = [
     "demo", "dev", "worker", "start", "result", "watch", "list", "show", "history", "signal", "query", "update",
-    "cancel", "terminate", "suspend", "resume", "purge", "stats", "schedule", "hub", "completion",
+    "cancel", "terminate", "suspend", "resume", "purge", "stats", "schedule", "hub", "doctor", "completion",
 ]  # fmt: skip
 
 
@@ -33,7 +33,9 @@ ALL = [pytest.param(path, command, id=" ".join(path)) for path, command in comma
 def test_all_commands_are_there() -> None:
     """What the documentation names, and no others."""
     assert sorted(cli.commands) == sorted(NAMES)
-    assert sorted(cli.commands["hub"].commands) == ["create", "delete", "list", "show"]  # type: ignore[attr-defined]
+    assert sorted(cli.commands["hub"].commands) == [  # type: ignore[attr-defined]
+        "create", "delete", "list", "set", "show", "verify",
+    ]  # fmt: skip
     assert sorted(cli.commands["schedule"].commands) == [  # type: ignore[attr-defined]
         "apply", "backfill", "create", "delete", "list", "pause", "preview", "resume", "show", "trigger", "update",
     ]  # fmt: skip
