@@ -71,7 +71,8 @@ class Registration:
                 for answer in await self._backend.send(calls):
                     unwrap(answer)
         except (TimeoutError, RqflowError) as error:
-            logger.warning("the store did not hear that this worker left; its lease will end: %s", error or "no answer")
+            why = str(error) or f"no answer within {LEAVE_WAIT:g} seconds"
+            logger.warning("the store did not hear that this worker left; its lease will end: %s", why)
 
     @property
     def _partitions(self) -> range:

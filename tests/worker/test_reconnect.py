@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+import redis
 
 from rqflow.authoring.activity_face import activity
 from rqflow.authoring.workflow_face import workflow
 from rqflow.backend.opening import create_hub, open_backend, open_sync_backend
 from rqflow.backend.redis.embedded import EmbeddedServer
 from rqflow.core.events import ActivityCompleted
+from rqflow.worker import registration
 from tests.worker.ground import Ground, settled
 
 began: dict[str, int] = {}
@@ -99,3 +103,23 @@ async def test_an_outage_longer_than_the_lease_costs_attempts_but_no_run(
         await asyncio.to_thread(redis_server.start)
         gates[key].set()
         assert await durable.result(instance) == 0
+
+
+async def test_a_worker_that_leaves_a_silent_redis_does_not_wait_for_it_and_says_why(
+    durable: Ground, redis_server: EmbeddedServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis is there and says nothing: the worker's lease ends by itself."""
+    monkeypatch.setattr(registration, "LEAVE_WAIT", 0.2)
+    worker = durable.worker(steps, step, lease=timedelta(minutes=2), sweep=timedelta(minutes=1))
+    async with worker:
+        await durable.result(await durable.start(steps, uuid4().hex, 1))
+        with redis.Redis.from_url(redis_server.url) as other:
+            # Each of its partitions has nothing to say, and waits.
+            await settled(lambda: other.info("clients")["blocked_clients"] == durable.backend.hub.partitions)
+        os.kill(redis_server.pid, signal.SIGSTOP)
+        try:
+            worker.stop()
+            await settled(lambda: "its lease will end" in caplog.text)
+        finally:
+            os.kill(redis_server.pid, signal.SIGCONT)
+    assert "did not hear that this worker left; its lease will end: no answer within 0.2 seconds" in caplog.text
