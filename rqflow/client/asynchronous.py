@@ -14,6 +14,7 @@ from rqflow.client import (
     listing,
     reading,
     removing,
+    rerunning,
     results,
     starting,
     statistics,
@@ -22,7 +23,7 @@ from rqflow.client import (
 )
 from rqflow.client.drivers import AsyncDriver
 from rqflow.client.handle import AsyncHandle
-from rqflow.client.options import DEFAULT_URL, ClientOptions, StartKeywords, StartOptions, start_options
+from rqflow.client.options import DEFAULT_URL, ClientOptions, RerunKeywords, StartKeywords, StartOptions, start_options
 from rqflow.client.schedule_verbs import AsyncSchedules
 from rqflow.client.starting import Opening, Request
 from rqflow.client.verbs import async_stream_verb, async_verb
@@ -106,6 +107,13 @@ class AsyncClient(AsyncDriver):
     def handle(self, id: str, *, result_type: type[R] | None = None) -> AsyncHandle[R]:
         """A handle on an instance by its id; nothing is sent, the instance need not exist yet."""
         return AsyncHandle(self, starting.known(id, result_type))
+
+    async def rerun(self, id: str, **options: Unpack[RerunKeywords]) -> AsyncHandle[Any]:
+        """Let an instance that has ended or stalled begin again: from its start, from an event, or what failed of it.
+
+        See RerunKeywords; raises as rqflow.client.rerunning.rerun.
+        """
+        return AsyncHandle(self, await self.run_flow(rerunning.rerun(self.options, id, **options)))
 
     signal = async_verb(steering.signal)
     query = async_verb(asking.query)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from dataclasses import replace
+from typing import Generic, TypeVar, Unpack
 
-from rqflow.client import asking, reading, removing, results, steering, watching
+from rqflow.client import asking, reading, removing, rerunning, results, steering, watching
 from rqflow.client.drivers import AsyncDriver, SyncDriver
-from rqflow.client.options import Span
+from rqflow.client.options import RerunKeywords, Span
 from rqflow.client.starting import Placed
 from rqflow.client.verbs import (
     async_handle_stream_verb,
@@ -54,6 +55,11 @@ class Handle(_Instance[R]):
         """What the instance came to, waiting up to `timeout`. Raises as `Client.result`."""
         return self.driver.run_flow(results.handle_result(self.driver.options, self._placed, timeout))
 
+    def rerun(self, **options: Unpack[RerunKeywords]) -> Handle[R]:
+        """Let it begin again after its end, see RerunKeywords. Raises as `rqflow.client.rerunning.rerun`."""
+        flow = rerunning.rerun(self.driver.options, self.id, **options)
+        return Handle(self.driver, replace(self.driver.run_flow(flow), decode=self._placed.decode))
+
     signal = handle_verb(steering.signal)
     query = handle_verb(asking.query)
     update = handle_verb(asking.update)
@@ -79,6 +85,11 @@ class AsyncHandle(_Instance[R]):
     async def result(self, timeout: Span | None = None) -> R:
         """What the instance came to, waiting up to `timeout`. Raises as `AsyncClient.result`."""
         return await self.driver.run_flow(results.handle_result(self.driver.options, self._placed, timeout))
+
+    async def rerun(self, **options: Unpack[RerunKeywords]) -> AsyncHandle[R]:
+        """Let it begin again after its end, see RerunKeywords. Raises as `rqflow.client.rerunning.rerun`."""
+        flow = rerunning.rerun(self.driver.options, self.id, **options)
+        return AsyncHandle(self.driver, replace(await self.driver.run_flow(flow), decode=self._placed.decode))
 
     signal = async_handle_verb(steering.signal)
     query = async_handle_verb(asking.query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Final, TypedDict
@@ -89,6 +90,21 @@ class StartKeywords(TypedDict, total=False):
     priority: int
     lane: str
     headers: tuple[tuple[str, str], ...]
+
+
+class RerunKeywords(TypedDict, total=False):
+    """Options of `rerun`; without any the instance begins again from its start, under its own id, with what it had."""
+
+    from_event: int | None
+    """Keep what stands before the end of this step (its number in the history), and do it and what follows again."""
+    failed: bool
+    """Keep what came to a good end, and do again what failed."""
+    new_id: str | None
+    """Leave the instance as it is, and begin another one."""
+    args: Sequence[Any] | None
+    """Other arguments by position, for the workflow or the step of `from_event`."""
+    kwargs: Mapping[str, Any] | None
+    """Or by name."""
 
 
 def start_options(keywords: dict[str, Any]) -> StartOptions:

@@ -14,6 +14,7 @@ from rqflow.client import (
     listing,
     reading,
     removing,
+    rerunning,
     results,
     starting,
     statistics,
@@ -22,7 +23,7 @@ from rqflow.client import (
 )
 from rqflow.client.drivers import SyncDriver
 from rqflow.client.handle import Handle
-from rqflow.client.options import DEFAULT_URL, ClientOptions, StartKeywords, StartOptions, start_options
+from rqflow.client.options import DEFAULT_URL, ClientOptions, RerunKeywords, StartKeywords, StartOptions, start_options
 from rqflow.client.schedule_verbs import Schedules
 from rqflow.client.starting import Opening, Request
 from rqflow.client.verbs import stream_verb, verb
@@ -102,6 +103,13 @@ class Client(SyncDriver):
     def handle(self, id: str, *, result_type: type[R] | None = None) -> Handle[R]:
         """A handle on an instance by its id; nothing is sent, the instance need not exist yet."""
         return Handle(self, starting.known(id, result_type))
+
+    def rerun(self, id: str, **options: Unpack[RerunKeywords]) -> Handle[Any]:
+        """Let an instance that has ended or stalled begin again: from its start, from an event, or what failed of it.
+
+        See RerunKeywords; raises as rqflow.client.rerunning.rerun.
+        """
+        return Handle(self, self.run_flow(rerunning.rerun(self.options, id, **options)))
 
     signal = verb(steering.signal)
     query = verb(asking.query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from rqflow.core import events
@@ -44,6 +45,9 @@ def apply(run: LiveRun, event: News) -> None:
             run.updates.deliver(run.news, event)
         case events.CancelRequested():
             _cancel(run, event)
+        case events.WorkflowRerun():
+            run.started = replace(run.started, run=event.run)
+            run.ledger.redo(event.redo, event.run)
         case events.WorkflowStarted():
             raise CorruptEvent("a run's history has WorkflowStarted a second time")
         case _:

@@ -169,6 +169,8 @@ class Decision:
     """All that one turn produced. Empty: the run only waits."""
 
     commands: tuple[Command, ...] = ()
+    again: tuple[Command, ...] = ()
+    """Commands that the history tells of already, and that a rerun asks for once more: before the others."""
     close: Close | None = None
     warnings: tuple[str, ...] = ()
     """What a human should read: exceptions of forgotten tasks and the like. Not part of history."""

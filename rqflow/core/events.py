@@ -149,6 +149,20 @@ class CancelRequested:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowRerun:
+    """What stands before this was copied from an earlier run; from here on the run goes on by itself.
+
+    The code does not see it. `run` is the run's id from here on, for what derives from it; its randomness goes on as
+    it began."""
+
+    run: str
+    source: str
+    """The run whose history it was."""
+    redo: tuple[int, ...] = ()
+    """Commands that had not come to their end, or whose end is not wanted: they are asked for again."""
+
+
 # ---- records ----------------------------------------------------------------------------------------------------
 
 
@@ -307,33 +321,14 @@ class WorkflowTimedOut:
 
 
 News: TypeAlias = (
-    WorkflowStarted
-    | ActivityCompleted
-    | ActivityFailed
-    | TimerFired
-    | ChildStarted
-    | ChildCompleted
-    | ChildFailed
-    | SignalDelivered
-    | SignalFailed
-    | SignalReceived
-    | UpdateRequested
-    | CancelRequested
-)
+    WorkflowStarted | ActivityCompleted | ActivityFailed | TimerFired | ChildStarted | ChildCompleted
+    | ChildFailed | SignalDelivered | SignalFailed | SignalReceived | UpdateRequested | CancelRequested
+    | WorkflowRerun
+)  # fmt: skip
 Record: TypeAlias = (
-    ActivityScheduled
-    | ActivityCancelRequested
-    | TimerStarted
-    | TimerCanceled
-    | ChildScheduled
-    | SignalSent
-    | CancelSent
-    | SideEffectRecorded
-    | StatusSet
-    | AttributesSet
-    | EventEmitted
-    | UpdateAnswered
-)
+    ActivityScheduled | ActivityCancelRequested | TimerStarted | TimerCanceled | ChildScheduled | SignalSent
+    | CancelSent | SideEffectRecorded | StatusSet | AttributesSet | EventEmitted | UpdateAnswered
+)  # fmt: skip
 End: TypeAlias = (
     WorkflowCompleted | WorkflowFailed | WorkflowCanceled | WorkflowContinued | WorkflowTerminated | WorkflowTimedOut
 )

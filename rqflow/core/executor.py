@@ -20,6 +20,7 @@ from rqflow.core.events import (
     Record,
     Stamped,
     WorkflowFailed,
+    WorkflowRerun,
     WorkflowStarted,
     WorkflowTerminated,
     WorkflowTimedOut,
@@ -44,13 +45,15 @@ _ENDS: Final = frozenset(get_args(End))
 class _Batch:
     """The events of one `advance`, sorted: what happened, what was recorded, how it ended."""
 
-    __slots__ = ("end", "news", "old_news", "old_records", "records", "size")
+    __slots__ = ("end", "news", "old_news", "old_records", "records", "rerun", "size")
 
     def __init__(self, events: Sequence[Stamped], replayed: int) -> None:
         self.news: list[Stamped] = []
         self.records: list[Any] = []
         self.end: End | None = None
         self.old_news = self.old_records = 0
+        self.rerun = False
+        """It has a rerun that no decision has followed yet."""
         self.size = EVENT_SIZE * len(events)
         for position, stamped in enumerate(events):
             event = stamped.event
@@ -63,6 +66,7 @@ class _Batch:
             else:
                 self.news.append(stamped)
                 self.old_news += position < replayed
+                self.rerun |= position >= replayed and type(event) is WorkflowRerun
 
     @property
     def ended_outside(self) -> bool:
@@ -158,17 +162,17 @@ class Executor:
 
     def _advance(self, batch: _Batch, count: int) -> Decision:
         run = self._run or self._start(batch)
-        run.ledger.load(batch.records)
+        run.ledger.load(batch.records, follow=batch.rerun)
         self.size += batch.size
         close, warnings = self._apply(run, batch)
         run.replaying = False
         _check_followed(run, len(batch.records), close)
-        commands = run.ledger.take()
+        again, commands = run.ledger.take_again(), run.ledger.take()
         if batch.end is not None:
             _check_end(run, batch, close)
-            self.ended, close, commands = True, None, ()
+            self.ended, close, commands, again = True, None, (), ()
         self.length += count + len(commands) + (close is not None)
-        return Decision(commands=commands, close=close, warnings=tuple(warnings))
+        return Decision(commands=commands, again=again, close=close, warnings=tuple(warnings))
 
     def _apply(self, run: LiveRun, batch: _Batch) -> tuple[Close | None, list[str]]:
         warnings: list[str] = []

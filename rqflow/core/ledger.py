@@ -8,13 +8,14 @@ against the next record or, where the history has no more, becomes part of the d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, Final, TypeVar, get_args
 
-from rqflow.core.commands import Command, record_of
+from rqflow.core.commands import Command, StartChild, record_of
 from rqflow.core.events import Record, SideEffectRecorded
 from rqflow.core.gate import Gate
+from rqflow.core.ids import child_run
 from rqflow.core.states import COMMAND, advance
 from rqflow.errors import CorruptEvent, LimitReached, ReplayMismatch
 
@@ -34,7 +35,9 @@ _KEY: Final[dict[type[Any], Callable[[Any], Any]]] = {cls: attrgetter(*names) fo
 class Ledger:
     """All commands of one run, from the asking to the end."""
 
-    __slots__ = ("_effects", "_next", "_records", "_step", "gate", "made", "number", "settled", "waiting")
+    __slots__ = (
+        "_effects", "_followed", "_next", "_records", "_step", "again", "gate", "made", "number", "settled", "waiting",
+    )  # fmt: skip
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
@@ -46,6 +49,10 @@ class Ledger:
         """Commands that no record of the history tells of: the decision's."""
         self.waiting: dict[int, Any] = {}
         """Command number → who is told of its end (see waiters.py)."""
+        self.again: list[Command] = []
+        """Commands that the history tells of, and that are asked for once more (see WorkflowRerun)."""
+        self._followed: dict[int, Command] | None = None
+        """Commands as the records have them, while a rerun begins."""
         self._step: dict[int, Command] = {}
         self._records: list[Record] = []
         self._next = 0
@@ -99,9 +106,12 @@ class Ledger:
 
     # ---- the history's side ------------------------------------------------------------------------------------
 
-    def load(self, records: list[Record]) -> None:
-        """Hold the coming commands against these. What an earlier batch brought has been used up."""
+    def load(self, records: list[Record], *, follow: bool = False) -> None:
+        """Hold the coming commands against these. What an earlier batch brought has been used up.
+
+        `follow`: remember the commands, because some will have to be asked for again."""
         self._records = records
+        self._followed = {} if follow else None
         self._next = 0
         self._effects = {record.id: record for record in records if isinstance(record, SideEffectRecorded)}
 
@@ -121,6 +131,8 @@ class Ledger:
                 asked, key = record_of(command), _KEY[type(record)]
                 if type(asked) is not type(record) or key(asked) != key(record):
                     raise ReplayMismatch(self.settled, describe(record), describe(asked))
+                if self._followed is not None:
+                    self._followed[command.id] = as_recorded(command, record)
             elif replaying:
                 raise ReplayMismatch(self.settled, "no further command", describe(record_of(command)))
             else:
@@ -130,6 +142,21 @@ class Ledger:
     def unfollowed(self, records: int) -> Record | None:
         """The first of so many records of the batch that the code has not asked for yet."""
         return self._records[self._next] if self._next < records else None
+
+    def redo(self, ids: Iterable[int], run: str) -> None:
+        """Ask again for those of these commands that are awaited; a child begins as another run. Not at replay."""
+        followed = self._followed or {}
+        for id in ids:
+            command = followed.get(id) if id in self.waiting else None
+            if isinstance(command, StartChild):
+                self.again.append(replace(command, run=child_run(run, id)))
+            elif command is not None:
+                self.again.append(command)
+
+    def take_again(self) -> tuple[Command, ...]:
+        """The commands that the decision asks for once more."""
+        again, self.again = tuple(self.again), []
+        return again
 
     def take(self) -> tuple[Command, ...]:
         """The commands of the decision; from now on they count as recorded."""
@@ -143,6 +170,12 @@ class Ledger:
         waiters, self.waiting = self.waiting, {}
         self._step, self._records, self._effects = {}, [], {}
         return waiters.values()
+
+
+def as_recorded(command: Command, record: Record) -> Command:
+    """The command with the payload that the history has: the code may compute another one by now."""
+    payload = getattr(record, "payload", None)
+    return command if payload is None else replace(command, payload=payload)
 
 
 def describe(record: Record) -> str:

@@ -56,6 +56,7 @@ class LiveRun(Wishes):
         self.now_ms = self.started_ms = at_ms
         self._soft_events = soft_events
         self._random: Random | None = None
+        self._seeded_by = started.run
 
     @property
     def info(self) -> RunInfo:
@@ -80,7 +81,7 @@ class LiveRun(Wishes):
     def random(self) -> Random:
         self.gate.check("workflow.random")
         if self._random is None:
-            self._random = Random(seed(self.started.run))
+            self._random = Random(seed(self._seeded_by))
         return self._random
 
     def now(self) -> datetime:

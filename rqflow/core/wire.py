@@ -49,6 +49,7 @@ _ON_THE_WIRE: Final[dict[str, frozenset[type[Any]]]] = {
     "ParentLink | None": frozenset({list, NoneType}),
     "ScheduleLink | None": frozenset({list, NoneType}),
     "tuple[tuple[str, str], ...]": frozenset({list}),
+    "tuple[int, ...]": frozenset({list}),
 }
 """How a field is annotated → what JSON makes of it."""
 _ALLOWED: Final[dict[type[Any], tuple[frozenset[type[Any]], ...]]] = {
@@ -118,6 +119,8 @@ def _build(cls: type[Any], values: list[Any], payload: bytes) -> Event:
     try:
         if cls is events.WorkflowStarted:
             _revive_started(arguments)
+        if cls is events.WorkflowRerun:
+            _revive_rerun(arguments)
         built: Event = cls(**arguments)
     except (TypeError, ValueError) as error:
         raise CorruptEvent(f"{cls.__name__} cannot be read: {error}") from error
@@ -155,6 +158,13 @@ def _read_schedule(link: list[Any]) -> ScheduleLink:
         raise TypeError(f"schedule is {link!r:.80}")
     read = None if result is None else b64decode(result, validate=True)
     return ScheduleLink(schedule=schedule, slot_ms=slot_ms, last_success_ms=success_ms, last_result=read)
+
+
+def _revive_rerun(arguments: dict[str, Any]) -> None:
+    redo = arguments.get("redo", [])
+    if any(type(id) is not int for id in redo):
+        raise TypeError(f"redo is {redo!r:.80}")
+    arguments["redo"] = tuple(redo)
 
 
 def stored(at_ms: int, scope: str, encoded: bytes) -> bytes:

@@ -42,7 +42,7 @@ def commit_of(
         expected_length=task.history_length,
         consumed=consumed,
         records=records,
-        commands=decision.commands,
+        commands=(*decision.again, *decision.commands),
         close=decision.close,
         sticky=sticky and decision.close is None,
         build=build,

@@ -34,6 +34,7 @@ spans = st.none() | st.timedeltas(timedelta(0), timedelta(days=9_999)).map(
 )
 parents = st.none() | st.builds(ParentLink, instance=st.text(), run=st.text(), command=whole)
 by_type: dict[Any, st.SearchStrategy[Any]] = {int: whole, str: st.text(), bytes: st.binary(), bool: st.booleans()}
+by_type[tuple[int, ...]] = st.lists(whole, max_size=3).map(tuple)
 
 
 all_types: list[Any] = [
@@ -170,6 +171,7 @@ def test_an_unknown_type_says_its_name() -> None:
         b'[1,"TimerFired","1"]',
         b'[1,"TimerFired",true]',
         b'[1,"TimerFired",1,2]',
+        b'[1,"WorkflowRerun","r","s",["1"]]',
         b'[1,"TimerFired",1',
         b'[1,"WorkflowStarted","w","i","r","q",[1,2]]',
         b'[1,"WorkflowStarted","w","i","r","q",[1,"r",3]]',

@@ -7,12 +7,15 @@ from typing import Final
 
 from rqflow.backend.calls.hubs import Limits
 from rqflow.backend.calls.instances import Start
+from rqflow.backend.calls.reruns import Rerun
 from rqflow.backend.calls.schedules import CreateSchedule, ScheduledStart, WriteSchedule
 from rqflow.converters.json import dump_json
 from rqflow.core.options import AttributeValue
 from rqflow.errors import BadInput, LimitReached, PayloadTooLarge
 
 ATTRIBUTE_BYTES: Final = 256
+RERUN_BYTES: Final = 16 * 1_048_576
+"""One call carries the history of a rerun, and must not hold the store for long."""
 
 
 def check_start(call: Start, limits: Limits) -> None:
@@ -26,6 +29,20 @@ def check_start(call: Start, limits: Limits) -> None:
     check_names((call.workflow, call.queue, call.lane, *call.attributes), limits)
     check_attributes(call.attributes, limits)
     check_payloads((call.started.partition(b"\n")[2], call.status, call.signal.partition(b"\n")[2]), limits)
+
+
+def check_rerun(call: Rerun, limits: Limits) -> None:
+    """Raises BadInput, PayloadTooLarge or LimitReached for a rerun that passes a limit."""
+    if not call.instance:
+        raise BadInput("an instance id is not empty")
+    if not call.news:
+        raise BadInput("a rerun has news to begin with")
+    if len(call.instance.encode()) > limits.id_bytes:
+        raise LimitReached(f"bytes of the instance id {call.instance[:40]!r}…", limits.id_bytes)
+    size = sum(map(len, call.history))
+    if size > RERUN_BYTES:
+        raise LimitReached("bytes of history that a rerun takes along", RERUN_BYTES, "begin it at an earlier event")
+    check_payloads((event.partition(b"\n")[2] for _, event in call.news), limits)
 
 
 def check_schedule(call: CreateSchedule | WriteSchedule, limits: Limits) -> None:

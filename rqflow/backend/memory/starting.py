@@ -46,10 +46,10 @@ def _make_room(partition: Partition, existing: Row, call: Start) -> None:
         terminate(partition, existing, reason="another start with this id replaced it", recursive=False)
     elif call.on_reuse == "reject" or (call.on_reuse == "allow_failed" and existing.status == "completed"):
         raise InstanceExists(call.instance, existing.status)
-    _replace(partition, existing)
+    replace(partition, existing)
 
 
-def _replace(partition: Partition, old: Row) -> None:
+def replace(partition: Partition, old: Row) -> None:
     """Forget a closed instance, whose id another takes; its histories stay for their retention."""
     partition.agenda.drop(Item("retention", old.instance, old.run))
     partition.keep_history(old)
@@ -79,11 +79,11 @@ def _create(partition: Partition, call: Start, before: Row | None) -> Row:
     if before is not None:
         row.remember(before.first_run, created=True)
     row.remember(call.run, created=True)
-    _enter(partition, row, call.started)
+    enter(partition, row, call.started)
     return row
 
 
-def _enter(partition: Partition, row: Row, started: bytes) -> None:
+def enter(partition: Partition, row: Row, started: bytes) -> None:
     """List a new instance, and let it begin now or at its time."""
     partition.rows.add(row)
     partition.changed.add(row.instance)
@@ -131,7 +131,7 @@ def start_by_letter(partition: Partition, letter: StartLetter) -> None:
         _refuse(partition, letter, existing.status)
         return
     if existing is not None:
-        _replace(partition, existing)
+        replace(partition, existing)
     row = Row(
         instance=letter.to,
         run=letter.run,
@@ -150,7 +150,7 @@ def start_by_letter(partition: Partition, letter: StartLetter) -> None:
         parent=letter.parent,
         order_of=letter.order,
     )
-    _enter(partition, row, letter.body)
+    enter(partition, row, letter.body)
     if letter.parent is not None and letter.tell_start:
         body = encode(ChildStarted(id=letter.parent.command, run=row.run))
         _tell_parent(partition, letter, letter.parent, body, ended=False)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from rqflow.backend.calls import hubs, instances, schedules, suspects, tasks
+from rqflow.backend.calls import hubs, instances, reruns, schedules, suspects, tasks
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.hubs import HubInfo, Limits
 from rqflow.backend.calls.tasks import Entry, Subscription
@@ -20,6 +20,7 @@ from rqflow.backend.memory import (
     queries,
     reading,
     receiving,
+    rerunning,
     scheduling,
     starting,
     stats,
@@ -53,6 +54,7 @@ HANDLERS: Final[Mapping[type[Call[Any]], Callable[[Partition, Any], Any]]] = {
     instances.Describe: reading.describe,
     instances.ListInstances: listing.list_instances,
     instances.ReadEvents: stats.read_events,
+    reruns.Rerun: rerunning.rerun,
     tasks.Register: workers.register,
     tasks.Renew: workers.renew,
     tasks.Unregister: workers.unregister,

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rqflow.backend.calls.call import Call
-from rqflow.backend.calls.checks import check_names, check_payloads, check_start
+from rqflow.backend.calls.checks import check_names, check_payloads, check_rerun, check_start
 from rqflow.backend.calls.instances import Ask, Deliver, Purge, Resume, Start, Started, Suspend, Terminate
+from rqflow.backend.calls.reruns import Rerun
 from rqflow.backend.redis.commands import Command, Place, Translator, nothing, yes_or_no
 from rqflow.backend.redis.times import ms_of, span_ms, span_ms_or
 from rqflow.converters.json import dump_json
@@ -42,6 +43,34 @@ def start(call: Start, place: Place) -> Command[Started]:
         signal=call.signal,
         signal_request=call.signal_request,
         inbox_limit=place.limits.inbox_events,
+    )
+
+
+def rerun(call: Rerun, place: Place) -> Command[Started]:
+    """Begin an instance with a history. Raises as check_rerun."""
+    check_rerun(call, place.limits)
+
+    def parse(reply: Any) -> Started:
+        return Started(instance=call.instance, run=reply[0].decode(), created=reply[1] == 1)
+
+    return place.command(
+        call,
+        "rerun",
+        parse,
+        instance=call.instance,
+        run=call.run,
+        replaces=call.replaces,
+        workflow=call.workflow,
+        queue=call.queue,
+        history=call.history,
+        news=list(call.news),
+        timeout_ms=-1 if call.timeout_ms is None else call.timeout_ms,
+        retention_ms=call.retention_ms,
+        attributes=[(name, dump_json(value)) for name, value in call.attributes.items()],
+        custom=call.status,
+        priority=call.priority,
+        lane=call.lane,
+        reason=call.reason,
     )
 
 
@@ -105,6 +134,7 @@ def purge(call: Purge, place: Place) -> Command[None]:
 
 TRANSLATORS: Final[Mapping[type[Call[Any]], Translator]] = {
     Start: start,
+    Rerun: rerun,
     Deliver: deliver,
     Terminate: terminate,
     Suspend: suspend,

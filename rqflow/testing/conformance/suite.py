@@ -38,6 +38,7 @@ from rqflow.testing.conformance.listing import TestListing, TestPaging
 from rqflow.testing.conformance.news import TestNews
 from rqflow.testing.conformance.poison import TestPoison
 from rqflow.testing.conformance.queries import TestQuery, TestUpdate
+from rqflow.testing.conformance.reruns import TestRerun
 from rqflow.testing.conformance.schedules import TestDueSchedules, TestSchedule, TestScheduleLimits
 from rqflow.testing.conformance.spans import TestAbsurdSpans
 from rqflow.testing.conformance.starts import TestDelayedStart, TestIdPolicies, TestStart
@@ -73,6 +74,7 @@ SUITE: Final[tuple[type[Any], ...]] = (
     TestLease,
     TestTakeover,
     TestPoison,
+    TestRerun,
     TestSweep,
     TestLeaving,
     TestTake,

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from rqflow.backend.calls.instances import Answer, Ask, Deliver, Purge, Resume, Suspend, Terminate
+from rqflow.backend.calls.instances import Answer, Ask, Deliver, Describe, Purge, Resume, Suspend, Terminate
+from rqflow.backend.calls.reruns import Rerun
 from rqflow.backend.calls.suspects import BeginTurn
 from rqflow.backend.calls.tasks import (
     ActivityTask,
@@ -31,7 +32,7 @@ from rqflow.core import commands, events
 from rqflow.core.commands import record_of
 from rqflow.core.failure import Failure
 from rqflow.core.options import ActivityOptions, ChildOptions
-from rqflow.core.wire import encode, encode_failure
+from rqflow.core.wire import encode, encode_failure, stored
 from tests.backend.redis_write.scripted import SUBSCRIPTION, Scripted
 from tests.backend.redis_write.twins import Twins
 
@@ -53,6 +54,7 @@ class Life:
         self.deeds = {
             self.start: 8, self.deliver: 6, self.take: 14, self.turn: 20, self.activity: 10, self.steer: 3,
             self.wait: 6, self.come: 1, self.go: 1, self.sweep: 2, self.ask: 2, self.purge: 1,
+            self.rerun: 3,
         }  # fmt: skip
 
     def number(self) -> int:
@@ -117,6 +119,21 @@ class Life:
         self.twins.both(
             Ask(partition=partition, instance=name, query=query, name="n", payload=b"?", timeout=timedelta(days=1))
         )
+
+    def rerun(self) -> None:
+        partition, name = self._name()
+        [ours] = self.twins.memory.apply_all([Describe(partition=partition, instance=name)])
+        run, old = f"run{self.number()}", getattr(ours, "run", "")
+        signal = events.SignalReceived(name="s")
+        call = Rerun(
+            partition=partition, instance=name, run=run, replaces=self.random.choice([old, old, old, "", "run1"]),
+            workflow="checkout", queue="q", history=(stored(1, "r", encode(events.SignalReceived(name="kept"))),),
+            news=(("r", encode(events.WorkflowRerun(run=run, source=old))), ("i", encode(signal))),
+            timeout_ms=self.random.choice([None, 3_600_000]), retention_ms=3_600_000, attributes={"a": 1},
+        )  # fmt: skip
+        self.twins.both(call)
+        if self.random.random() < 0.2:
+            self.twins.both(call)
 
     def purge(self) -> None:
         partition, name = self._name()
