@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from rqflow.backend.redis.keys import key
 from rqflow.backend.redis.reserve import RESERVE_SIZE
 from rqflow.backend.redis.sockets import Timeouts
 from rqflow.client.asynchronous import AsyncClient
+from rqflow.client.handle import AsyncHandle
 from rqflow.client.options import ClientOptions
 from rqflow.client.starting import Request
 from rqflow.client.sync import Client
@@ -32,6 +34,7 @@ from tests.servers.programs import valkey
 from tests.servers.replicas import Replicated, frozen
 
 SOON = ClientOptions(durable_within=timedelta(milliseconds=300), retry_for=timedelta(0))
+SECONDS = timedelta(seconds=2)
 PATIENT = ClientOptions(durable_within=timedelta(seconds=30))
 
 
@@ -195,7 +198,10 @@ async def test_a_client_follows_its_promises_to_the_next_master(faces: Any) -> N
             face = faces(f"redis+sentinel://127.0.0.1:{sentinel.port}/main", hub, PATIENT)
             await face.start("any", id="x", request_id="r")
             first, second = servers.replicas
-            servers.on(first).replicaof("NO", "ONE")
+            # One of the two has it; this test is not about which.
+            replica = servers.on(first)
+            until(lambda: replica.exists(*(key(hub, partition, "instance", "x") for partition in range(2))), 30)
+            replica.replicaof("NO", "ONE")
             servers.follow(second, first)
             # The old master lives, and is a replica now: what it is told is not told to the client as done.
             servers.follow(servers.master, first)
@@ -229,6 +235,24 @@ async def test_each_node_of_a_cluster_answers_for_itself(cluster: Cluster) -> No
         answers = await client.start_many([Request.of("any", id=f"i{number}") for number in range(20)])
         assert {type(answer) for answer in answers} == {NotDurable}
         assert len([row async for row in client.list()]) == 20
+
+
+async def test_p1_what_a_cluster_promised_outlives_a_master() -> None:
+    """Three masters with a replica each, one killed: every instance that was told as accepted is there, and the same
+    client's next start waits for those that are left [P1] [F16]."""
+    with Cluster(replicas=1) as formed:
+        hub = create_hub(formed.url, fresh_name("durable"), partitions=8, durability="replica:1").name
+        options = ClientOptions(durable_within=timedelta(seconds=10), retry_for=timedelta(seconds=40))
+        async with AsyncClient(formed.url, hub=hub, options=options) as client:
+            promised = await client.start_many([Request.of("any", id=f"i{number}") for number in range(100)])
+            assert not [one for one in promised if isinstance(one, RqflowError)]
+            formed.nodes[0].kill()
+            states = await asyncio.gather(*(client.describe(f"i{number}") for number in range(100)))
+            assert {state.status for state in states} == {"running"}
+        # Two masters still have their replicas; the one that took over has none, and that is told.
+        async with AsyncClient(formed.url, hub=hub, options=replace(options, durable_within=SECONDS)) as client:
+            answers = await client.start_many([Request.of("any", id=f"j{number}") for number in range(50)])
+            assert {type(answer) for answer in answers} == {AsyncHandle, NotDurable}
 
 
 async def test_callers_that_wait_are_bounded() -> None:
