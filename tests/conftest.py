@@ -24,6 +24,16 @@ from tests.servers.users import grant
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-crash", action="store_true", help="try the death at every call, not at a share of them")
+
+
+@pytest.fixture
+def every_crash(request: pytest.FixtureRequest) -> bool:
+    """Whether all deaths are to be tried, also where they take long."""
+    return bool(request.config.getoption("--every-crash"))
+
+
 def fresh_name(prefix: str = "test") -> str:
     """A name that no other test of this or another process has."""
     return f"{prefix}-{os.getpid()}-{next(_numbers)}"

@@ -34,18 +34,18 @@ def signal(
     yield from send(options, Deliver(partition=facts.partition(id), instance=id, event=event, request=request))
 
 
-def cancel(options: ClientOptions, id: str, reason: str = "") -> Flow[None]:
+def cancel(options: ClientOptions, id: str, reason: str = "", *, request_id: str | None = None) -> Flow[None]:
     """Ask an open instance to end itself: its code sees CancelledError and may clean up.
 
-    Raises InstanceNotFound, InstanceClosed.
+    What is asked twice with one `request_id` counts once; without, the second would cancel the cleanup. Raises
+    InstanceNotFound, InstanceClosed.
     """
     facts = yield from connect()
     check_id(id, facts.limits)
     event = encode(CancelRequested(reason=check_reason(reason)))
-    yield from send(
-        options,
-        Deliver(partition=facts.partition(id), instance=id, event=event, request=uuid.uuid4().hex, cancel=True),
-    )
+    request = check_request(request_id, facts.limits.id_bytes)
+    order = Deliver(partition=facts.partition(id), instance=id, event=event, request=request, cancel=True)
+    yield from send(options, order)
 
 
 def terminate(options: ClientOptions, id: str, reason: str = "", *, recursive: bool = False) -> Flow[bool]:

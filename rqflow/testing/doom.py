@@ -24,8 +24,8 @@ async def run_until_death(worker: Worker, death: Death, backend: FatedBackend) -
         dying.cancel()
         running.cancel()
         await asyncio.wait((running, dying))
+        if not running.cancelled():
+            running.exception()  # seen: Killed, at its goodbye
     if ended:
         running.result()
-    elif not running.cancelled():
-        running.exception()  # seen: Killed, at its goodbye
     await backend.lapse()

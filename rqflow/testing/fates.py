@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Final, Literal, NoReturn, TypeAlias, TypeVar
 
@@ -26,12 +26,15 @@ WAITING: Final = "wait_for_tasks"
 """Stands for a blocked read among the names of calls."""
 
 
-class Killed(BaseException):
-    """This process was killed: raised where code of it goes on nevertheless, for want of a real death."""
+class Killed(asyncio.CancelledError):
+    """This process was killed: raised where code of it goes on nevertheless, for want of a real death.
+
+    No Exception, so that no handler keeps it alive; and a cancellation, so that its tasks end without a word.
+    """
 
 
-class ThreadKilled(Killed, SystemExit):
-    """The same in a thread: Python lets one that raises SystemExit end without a word."""
+class ThreadKilled(SystemExit):
+    """The same in a thread: one that raises SystemExit ends without a word."""
 
 
 class Fate:
@@ -49,6 +52,10 @@ class Fate:
     def buried(self) -> bool:
         """It is dead, and everybody knows: what is still said is raised at."""
         return False
+
+    def speaking(self) -> AbstractContextManager[Any]:
+        """Entered by a thread while it speaks to the store."""
+        return nullcontext()
 
 
 class Counting(Fate):
@@ -84,6 +91,7 @@ class Death(Counting):
         self.call = ""
         """The name of the call that met it."""
         self._buried = False
+        self._renewing = threading.Lock()
         self._lock = threading.Lock()
         self._mourners: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
 
@@ -108,6 +116,9 @@ class Death(Counting):
 
     def after(self, line: Line) -> bool:
         return not self.dead
+
+    def speaking(self) -> AbstractContextManager[Any]:
+        return self._renewing
 
     def bury(self) -> None:
         """It is over, died or not: nothing reaches the store any more, and what is still said raises Killed."""
@@ -179,7 +190,9 @@ class FatedBackend:
 
     async def lapse(self) -> None:
         """End the leases of all workers that registered here, at once, as if their time had passed."""
-        calls = [Renew(partition=at, worker=worker, lease=timedelta(0)) for at, worker in self._workers]
+        with self._fate.speaking():
+            # A renewal that was on its way has arrived, and there will be no other.
+            calls = [Renew(partition=at, worker=worker, lease=timedelta(0)) for at, worker in self._workers]
         if calls:
             await self._inner.send(calls)
 
@@ -206,11 +219,12 @@ class FatedSyncBackend:
         return self._inner.limits
 
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        arriving = calls[: self._fate.before(self._line, [type(call).__name__ for call in calls])]
-        answers = self._inner.send(arriving) if arriving else []
-        if not self._fate.after(self._line):
-            raise ThreadKilled
-        return answers
+        with self._fate.speaking():
+            arriving = calls[: self._fate.before(self._line, [type(call).__name__ for call in calls])]
+            answers = self._inner.send(arriving) if arriving else []
+            if not self._fate.after(self._line):
+                raise ThreadKilled
+            return answers
 
     def call(self, call: Call[R]) -> R:
         [answer] = self.send([call])

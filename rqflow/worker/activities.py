@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Callable
 from functools import partial
 from random import Random
@@ -78,7 +77,7 @@ class Activities:
     @property
     def fresh(self) -> bool:
         """Some attempt was begun a moment ago."""
-        return bool(self._running) and time.monotonic() - self._begun < FRESH
+        return bool(self._running) and asyncio.get_running_loop().time() - self._begun < FRESH
 
     def accept(self, task: ActivityTask, outlet: Outlet) -> None:
         """Begin an attempt."""
@@ -171,12 +170,12 @@ class Activities:
         """Look at the time limits when the next may have passed."""
         if running.settled or math.isinf(running.next_check):
             return
-        limit = running.passed_limit(time.monotonic())
+        loop = asyncio.get_running_loop()
+        limit = running.passed_limit(loop.time())
         if limit:
             self.give_up(running, limit)
         else:
-            wait = max(0.0, running.next_check - time.monotonic())
-            asyncio.get_running_loop().call_later(wait, self._watch, running)
+            loop.call_at(running.next_check, self._watch, running)
 
     def give_up(self, running: Running, limit: str) -> None:
         """An attempt passed a time limit: it is told as timed out, whatever its code still does."""

@@ -84,6 +84,7 @@ class Relay:
             [Receive(partition=to, source=partition, messages=tuple(by_target[to])) for to in targets]
         )
         received: list[str] = []
+        reached: list[int] = []
         for to, answer in zip(targets, answers, strict=True):
             if isinstance(answer, RqflowError):
                 if to not in self._refusing:
@@ -94,6 +95,18 @@ class Relay:
                 self.carried += len(by_target[to])
                 self._received(to)
                 received += [message.id for message in by_target[to]]
+                reached.append(to)
         if received:
-            unwrap((await self._backend.send([DropOutbox(partition=partition, ids=tuple(received))]))[0])
+            await self._drop(partition, received, reached)
         return len(messages) == STEP and bool(received)
+
+    async def _drop(self, partition: int, received: list[str], reached: list[int]) -> None:
+        """Forget what has arrived; and go on where it had something sent in turn."""
+        # A message that ends an instance makes no task there, so no Take would tell that its family is to hear of it:
+        # they would wait for some sweep, one at each generation.
+        looks = [ReadOutbox(partition=to, limit=1) for to in reached]
+        answers = await self._backend.send([DropOutbox(partition=partition, ids=tuple(received)), *looks])
+        unwrap(answers[0])
+        for to, found in zip(reached, answers[1:], strict=True):
+            if found and not isinstance(found, RqflowError):
+                self.wake(to)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -28,9 +28,10 @@ class Running:
         self.task = task
         self.options = options
         self.outlet = outlet
-        self.began = time.monotonic()
+        self._now = asyncio.get_running_loop().time
+        self.began = self._now()
         self.deadline, self.limit = _deadline(task, options, self.began)
-        """On the monotonic clock; and the name of the time limit that it comes from."""
+        """On the loop's clock; and the name of the time limit that it comes from."""
         self.details: Payload = task.details
         self.interrupt: Callable[[bool], None] = lambda hard: None
         """Stops the code as far as its kind allows, at once if True; called on the loop."""
@@ -53,7 +54,7 @@ class Running:
         """The attempt lives."""
         if len(details) > self._payload_limit:
             raise PayloadTooLarge(f"activity {self.task.name}: heartbeat details", len(details), self._payload_limit)
-        self._beat = time.monotonic()
+        self._beat = self._now()
         if details:
             self.details = details
 
@@ -79,7 +80,7 @@ class Running:
 
     @property
     def next_check(self) -> float:
-        """When a time limit may have passed, on the monotonic clock."""
+        """When a time limit may have passed, on the loop's clock."""
         return min(self.deadline, self._beat + self._heartbeat)
 
     def passed_limit(self, now: float) -> str:
@@ -93,7 +94,7 @@ class Running:
     def elapsed(self) -> timedelta:
         """Since the activity was scheduled: Redis' time until it was taken, our own since."""
         waited = max(0, self.task.started_at_ms - self.task.scheduled_at_ms)
-        return timedelta(milliseconds=waited, seconds=time.monotonic() - self.began)
+        return timedelta(milliseconds=waited, seconds=self._now() - self.began)
 
     def untold_details(self) -> Payload | None:
         """Heartbeat details that the store does not have yet."""

@@ -49,6 +49,7 @@ class Worker:
         self._exchanges: list[Exchange] = []
         self._lost = asyncio.Event()
         self._old_ids: list[str] = []
+        self.keeper: Keeper | None = None
         self._beside: asyncio.Task[None] | None = None
         self.desk = TaskDesk(
             registry=registry,
@@ -76,7 +77,7 @@ class Worker:
         self._pulse.thread = threading.get_ident()
         self._exchanges = [self._exchange(partition) for partition in range(self._backend.hub.partitions)]
         await self._registration.enter()
-        keeper = self._keeper()
+        self.keeper = keeper = self._make_keeper()
         keeper.start()
         logger.info("worker %s serves hub %r", self.standing.id, self._backend.hub.name)
         try:
@@ -129,7 +130,7 @@ class Worker:
         )
         return Exchange(partition, shared)
 
-    def _keeper(self) -> Keeper:
+    def _make_keeper(self) -> Keeper:
         return Keeper(
             backend=self._leases,
             standing=self.standing,

@@ -1,0 +1,1 @@
+"""Crashes: a corpus of workflows, each played with a death at every call."""
