@@ -13,14 +13,15 @@ from rqflow.backend.calls.schedules import DeleteSchedule, ListSchedules, ReadSc
 from rqflow.backend.protocol import unwrap
 from rqflow.client.flow import Facts, Flow, connect, send_all
 from rqflow.client.options import ClientOptions
-from rqflow.client.schedule_preparing import Prepared, Wanted, known, prepare
+from rqflow.client.schedule_preparing import Known, Prepared, Wanted, known, prepare
 from rqflow.client.schedule_reading import PAGE
-from rqflow.client.scheduling import check_whole, creation, readable, rewriting
+from rqflow.client.scheduling import ROUNDS, check_whole, creation, readable, rewriting
 from rqflow.client.values import decode_any
-from rqflow.errors import BadInput, BadSchedule, LimitReached, ScheduleNotFound
+from rqflow.errors import BadInput, BadSchedule, LimitReached, ScheduleChanged, ScheduleExists, ScheduleNotFound
 
 MAX_APPLIED: Final = 10_000
 """Schedules of one file."""
+_RACES: Final = (ScheduleChanged, ScheduleExists, ScheduleNotFound)
 Verb: TypeAlias = Literal["create", "change", "delete", "keep"]
 
 
@@ -74,24 +75,41 @@ def apply(
     prepared = _prepare(wanted, facts)
     at = yield from known(options, facts)
     rows = yield from _existing(options, facts, prepared)
-    changes: list[Change] = []
-    calls: list[Call[Any]] = []
-    for one in prepared.values():
-        row = rows.get(one.id)
-        change = _compare(one, row)
-        changes.append(change)
-        if change.verb == "keep":
-            continue
-        _named(one.id, lambda one=one: check_whole(one, at, facts))
-        calls.append(creation(one, at, facts) if row is None else rewriting(row, one, facts))
-    for row in (yield from _from_origins(options, facts, prune)):
-        if row.schedule not in prepared:
-            changes.append(Change(id=row.schedule, verb="delete"))
-            partition = facts.partition(row.schedule)
-            calls.append(DeleteSchedule(partition=partition, schedule=row.schedule, revision=row.revision))
+    changes = [_compare(one, rows.get(one.id)) for one in prepared.values()]
+    for change in changes:
+        if change.verb != "keep":
+            _named(change.id, lambda one=prepared[change.id]: check_whole(one, at, facts))
+    doomed = [id for id in (yield from _from_origins(options, facts, prune)) if id not in prepared]
     if not dry_run:
-        yield from _carry_out(options, calls)
+        different = {change.id: prepared[change.id] for change in changes if change.verb != "keep"}
+        yield from _write(options, facts, different, at, rows)
+        deletes = [DeleteSchedule(partition=facts.partition(id), schedule=id) for id in doomed]
+        for answer in (yield from _sent(options, deletes)):
+            if not isinstance(answer, ScheduleNotFound):
+                unwrap(answer)
+    changes += (Change(id=id, verb="delete") for id in doomed)
     return sorted(changes, key=lambda change: change.id)
+
+
+def _write(
+    options: ClientOptions, facts: Facts, wanted: dict[str, Prepared], at: Known, rows: dict[str, ScheduleRow]
+) -> Flow[None]:
+    """Create and change. What others wrote meanwhile (a scheduler that fired, say) is read again and written over."""
+    for _ in range(ROUNDS):
+        calls = [
+            creation(one, at, facts) if one.id not in rows else rewriting(rows[one.id], one, facts)
+            for one in wanted.values()
+        ]
+        answers = yield from _sent(options, calls)
+        left = [call.schedule for call, answer in zip(calls, answers, strict=True) if isinstance(answer, _RACES)]
+        for answer in answers:
+            if not isinstance(answer, _RACES):
+                unwrap(answer)
+        wanted = {id: wanted[id] for id in left}
+        if not wanted:
+            return
+        rows = yield from _existing(options, facts, wanted)
+    raise ScheduleChanged(min(wanted))
 
 
 def _prepare(wanted: Sequence[Wanted], facts: Facts) -> dict[str, Prepared]:
@@ -117,27 +135,31 @@ def _named(id: Any, check: Any) -> Any:
 
 
 def _existing(options: ClientOptions, facts: Facts, prepared: dict[str, Prepared]) -> Flow[dict[str, ScheduleRow]]:
-    rows: dict[str, ScheduleRow] = {}
     calls = [ReadSchedule(partition=facts.partition(id), schedule=id) for id in prepared]
+    answers = yield from _sent(options, calls)
+    found = (unwrap(answer) for answer in answers if not isinstance(answer, ScheduleNotFound))
+    return {row.schedule: row for row in found}
+
+
+def _sent(options: ClientOptions, calls: Sequence[Call[Any]]) -> Flow[list[Any]]:
+    """Answers, errors as values; a few hundred calls in each round trip."""
+    answers: list[Any] = []
     for start in range(0, len(calls), options.batch_calls):
         sent = yield from send_all(options, calls[start : start + options.batch_calls])
-        for answer in sent.answers:
-            if not isinstance(answer, ScheduleNotFound):
-                row = unwrap(answer)
-                rows[row.schedule] = row
-    return rows
+        answers += sent.answers
+    return answers
 
 
-def _from_origins(options: ClientOptions, facts: Facts, origins: Sequence[str]) -> Flow[list[ScheduleRow]]:
+def _from_origins(options: ClientOptions, facts: Facts, origins: Sequence[str]) -> Flow[list[str]]:
     """The schedules that were applied from these origins before."""
-    found: list[ScheduleRow] = []
+    found: list[str] = []
     for partition in range(facts.hub.partitions) if origins else ():
         after: str | None = ""
         while after is not None:
             sent = yield from send_all(options, [ListSchedules(partition=partition, after=after, limit=PAGE)])
             page = unwrap(sent.answers[0])
-            specs = ((row, readable(row.spec)) for row in page.rows)
-            found += (row for row, spec in specs if spec is not None and spec.origin in origins)
+            specs = ((row.schedule, readable(row.spec)) for row in page.rows)
+            found += (id for id, spec in specs if spec is not None and spec.origin in origins)
             after = page.cursor
     return found
 
@@ -159,12 +181,3 @@ def _compare(one: Prepared, row: ScheduleRow | None) -> Change:
     if row.args != one.args and decode_any(row.args) != decode_any(one.args):
         differences.append(("args", decode_any(row.args), decode_any(one.args)))
     return Change(id=one.id, verb="change" if differences else "keep", differences=tuple(differences))
-
-
-def _carry_out(options: ClientOptions, calls: Sequence[Call[Any]]) -> Flow[None]:
-    for start in range(0, len(calls), options.batch_calls):
-        batch = calls[start : start + options.batch_calls]
-        sent = yield from send_all(options, batch)
-        for call, answer in zip(batch, sent.answers, strict=True):
-            if not (isinstance(call, DeleteSchedule) and isinstance(answer, ScheduleNotFound)):
-                unwrap(answer)

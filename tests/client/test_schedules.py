@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
@@ -11,8 +13,21 @@ import pytest
 
 from rqflow import Client, Worker, activity, schedule, workflow
 from rqflow.authoring.workflows import Workflow
+from rqflow.backend.calls.schedules import WriteSchedule
+from rqflow.client import schedule_applying, scheduling
+from rqflow.client.flow import Flow, Send
+from rqflow.client.schedule_preparing import Wanted
 from rqflow.client.schedule_reading import Schedule
-from rqflow.errors import BadInput, BadSchedule, BadValue, NotFound, ScheduleExists, ScheduleNotFound
+from rqflow.errors import (
+    BackendUnavailable,
+    BadInput,
+    BadSchedule,
+    BadValue,
+    NotFound,
+    ScheduleExists,
+    ScheduleNotFound,
+)
+from rqflow.schedules.naming import instance_id
 from rqflow.schedules.slots import slots_after
 from rqflow.schedules.state import Trigger
 from rqflow.schedules.timetable import Timetable
@@ -186,6 +201,68 @@ async def test_a_preview_shows_what_is_what_would_be_and_what_is_not_written(fac
     assert (await do(face, "get", "one")).spec.timetable.on_gap == "auto"
     with pytest.raises(BadInput, match="count"):
         await do(face, "preview", "one", count=0)
+
+
+# ---- others write meanwhile --------------------------------------------------------------------------------------
+
+
+def meddled(flow: Flow[Any], meddle: Callable[[], None]) -> Flow[Any]:
+    """A flow in which somebody else comes between its first look at a schedule and what it writes then."""
+    answer, came = None, False
+    while True:
+        try:
+            step = flow.send(answer)
+        except StopIteration as end:
+            return end.value
+        if not came and isinstance(step, Send) and any(isinstance(call, WriteSchedule) for call in step.calls):
+            came = True
+            meddle()
+        answer = yield step
+
+
+def unheard(flow: Flow[Any]) -> Flow[Any]:
+    """A flow whose first write is carried out, and whose connection breaks before it hears so."""
+    answer, lost = None, False
+    while True:
+        try:
+            step = flow.send(answer)
+        except StopIteration as end:
+            return end.value
+        answer = yield step
+        if not lost and isinstance(step, Send) and any(isinstance(call, WriteSchedule) for call in step.calls):
+            lost = True
+            answer = [BackendUnavailable("the connection broke")] * len(step.calls)
+
+
+async def test_no_change_undoes_another(place: Place) -> None:
+    """An update and a plan that find another's change read again, and write over that."""
+    with Client(place.url, hub=place.hub) as client, Client(place.url, hub=place.hub) as other:
+        client.schedules.create("one", report, 2026, every="1h")
+        client.run_flow(
+            meddled(scheduling.update(client.options, "one", notes="new"), lambda: other.schedules.pause("one"))
+        )
+        found = client.schedules.get("one")
+        assert (found.paused, found.spec.notes) == (True, "new")
+        wanted = [Wanted(id="one", workflow=report, args=(2027,), keywords={"every": "2h"})]
+        applying = schedule_applying.apply(client.options, wanted)
+        (change,) = client.run_flow(meddled(applying, lambda: other.schedules.resume("one", "again")))
+        assert {name for name, _, _ in change.differences} == {"every", "args", "notes"}
+        found = client.schedules.get("one")
+        assert (found.paused, found.state.reason, found.arguments) == (False, "again", {"year": 2027})
+        applying = schedule_applying.apply(client.options, [replace(wanted[0], args=(2028,))])
+        client.run_flow(meddled(applying, lambda: other.schedules.delete("one")))
+        assert client.schedules.get("one").arguments == {"year": 2028}
+
+
+async def test_an_order_whose_answer_was_lost_is_given_once(place: Place) -> None:
+    """A trigger that was heard is not repeated; a pause is the same pause."""
+    with Client(place.url, hub=place.hub) as client:
+        client.schedules.create("one", report, 2026, every="1h")
+        instance = client.run_flow(unheard(scheduling.trigger(client.options, "one")))
+        (asked,) = client.schedules.get("one").state.triggers
+        assert instance == instance_id("{schedule}/{slot}", "one", asked.slot_ms)
+        client.run_flow(unheard(scheduling.pause(client.options, "one", "lunch")))
+        assert client.schedules.get("one").state.reason == "lunch"
 
 
 # ---- schedules beside code ---------------------------------------------------------------------------------------

@@ -174,6 +174,10 @@ def test_keywords_make_a_spec_and_change_one() -> None:
     assert changed.timetable.end == utc(2027, 1, 1)
     assert (changed.timetable.start, changed.timetable.zone, changed.notes) == (None, "Europe/Berlin", "for the board")
     assert with_keywords(changed, {"every": None, "max_runs": None}).policy.max_runs is None
+    late = with_keywords(PLAIN, {"every": 90, "offset": 7, "queue": "eu", "attributes": {"a": 1}})
+    again = with_keywords(late, {"cron": "@daily"})
+    assert again.timetable == Timetable(cron=("@daily",))
+    assert (again.action.queue, again.action.attributes) == ("eu", {"a": 1})
 
 
 def test_keywords_and_their_types_name_the_same() -> None:

@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, assert_type
 
+from rqflow.authoring.pending import Pending
+from rqflow.authoring.scheduled import schedule
 from rqflow.authoring.workflow_face import workflow
 from rqflow.backend.calls.instances import Description
 from rqflow.client.asynchronous import AsyncClient
 from rqflow.client.handle import AsyncHandle, Handle
 from rqflow.client.listing import Page
+from rqflow.client.schedule_applying import Change
+from rqflow.client.schedule_reading import Schedule
 from rqflow.client.starting import Request
 from rqflow.client.statistics import HubStats
 from rqflow.client.sync import Client
 from rqflow.core.events import Stamped
 from rqflow.errors import RqflowError
+from rqflow.schedules.timetable import Slot
 
 
 @dataclass
@@ -56,6 +61,20 @@ def blocking(client: Client, order: Order) -> None:
     assert_type(handle.suspend("holiday"), bool)
     assert_type(handle.watch(), Generator[Description, None, None])
     handle.suspend(reasons="holiday")  # type: ignore[call-arg]
+
+
+def recurring(client: Client, order: Order) -> None:
+    client.schedules.create("nightly", checkout, order, cron="@daily", zone="UTC", kwargs={"express": True})
+    client.schedules.create("nightly", checkout, order, corn="@daily")  # type: ignore[call-arg]
+    client.schedules.create("nightly", checkout, order, overlap="perhaps")  # type: ignore[arg-type]
+    client.schedules.update("nightly", every=timedelta(hours=1), args=(order,))
+    client.schedules.update("nightly", paused=True)  # type: ignore[call-arg]
+    assert_type(client.schedules.get("nightly"), Schedule)
+    assert_type(client.schedules.list(), Generator[Schedule, None, None])
+    assert_type(client.schedules.preview("nightly", count=3, on_gap="skip"), list[Slot])
+    assert_type(client.schedules.trigger("nightly"), str)
+    assert_type(client.schedules.apply([checkout], dry_run=True), list[Change])
+    assert_type(schedule(cron="@daily", args=(order,))(checkout)(order), Pending[int])
 
 
 async def asynchronous(client: AsyncClient, order: Order) -> None:
