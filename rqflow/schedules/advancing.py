@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import chain
 from typing import Final, Protocol
 
 from rqflow.schedules.ledger import Ended, Ledger, Stop
@@ -131,7 +132,7 @@ class _Round:
         self._miss_many()
         cursor_ms, upcoming = ledger.state.cursor_ms, None
         seen = 0
-        for at_ms, fires_ms in self._slots.after(cursor_ms):
+        for at_ms, fires_ms in self._upcoming(ledger.state):
             if ledger.done:
                 break
             if fires_ms > self._now_ms:
@@ -149,6 +150,12 @@ class _Round:
         next_ms, fires_at_ms = upcoming or (None, None)
         ledger.state = replace(ledger.state, cursor_ms=cursor_ms, next_ms=next_ms, fires_ms=fires_at_ms)
 
+    def _upcoming(self, state: ScheduleState) -> Iterator[tuple[int, int]]:
+        """The slots after the cursor. The first is known from the last look, unless the timetable was changed."""
+        if state.next_ms is None or state.fires_ms is None or state.next_ms <= state.cursor_ms:
+            return self._slots.after(state.cursor_ms)
+        return chain([(state.next_ms, state.fires_ms)], self._slots.after(state.next_ms))
+
     @property
     def _full(self) -> bool:
         return len(self._ledger.starts) >= MAX_STARTS
@@ -157,11 +164,13 @@ class _Round:
         """All that are older than the catch-up window, without a look at each: there may be a year of them."""
         ledger = self._ledger
         until_ms = self._now_ms - _ms(ledger.policy.catch_up) - self._slots.jitter_ms - 1
-        if until_ms > ledger.state.cursor_ms and not ledger.done:
-            count = self._slots.count(ledger.state.cursor_ms, until_ms)
-            if count:
-                self._miss(until_ms, count)
-            ledger.state = replace(ledger.state, cursor_ms=until_ms)
+        next_ms = ledger.state.next_ms
+        if until_ms <= ledger.state.cursor_ms or ledger.done or (next_ms is not None and until_ms < next_ms):
+            return
+        count = self._slots.count(ledger.state.cursor_ms, until_ms)
+        if count:
+            self._miss(until_ms, count)
+        ledger.state = replace(ledger.state, cursor_ms=until_ms)
 
     def _miss(self, slot_ms: int, count: int) -> None:
         self._ledger.count("missed", count)

@@ -103,7 +103,7 @@ class ScheduleState:
     cursor_ms: int
     """Slots up to here are dealt with."""
     next_ms: int | None = None
-    """The next slot, None: there is none (any more)."""
+    """The next slot, None: there is none (any more), or nobody has looked. Whoever changes the timetable clears it."""
     fires_ms: int | None = None
     """When that one fires: with its jitter."""
     paused: bool = False

@@ -189,7 +189,7 @@ class DueSchedules:
     """Those that are due, the one that has waited longest first."""
     now_ms: int
     next_due_ms: int | None
-    """When the next one is due that is not in `rows`; past, if there are more than fit."""
+    """When the next one is due after those in `rows`; past, if there are more than fit."""
     outbox: int
     """Messages waiting to be relayed."""
 
@@ -203,3 +203,5 @@ class ReadDueSchedules(Call[DueSchedules]):
     lease: timedelta
     """How long it is shown as alive without another word."""
     limit: int = 100
+    skip: int = 0
+    """So many that are due are left to others: where many are, schedulers need not all do the same."""

@@ -154,11 +154,11 @@ def read_due_schedules(partition: Partition, call: ReadDueSchedules) -> DueSched
     schedules, now_ms = partition.schedules, partition.now_ms
     schedules.schedulers = {id: until for id, until in schedules.schedulers.items() if until > now_ms}
     schedules.schedulers[call.scheduler] = now_ms + span_ms(call.lease)
-    due = schedules.overdue(now_ms)
+    due = schedules.overdue(now_ms)[call.skip :]
     found = list(page((schedules.by_id[id] for id in due), call.limit, PAGE_BYTES))
     return DueSchedules(
         rows=tuple(schedules.show(one, now_ms) for one in found),
         now_ms=now_ms,
-        next_due_ms=schedules.line[len(found)][0] if len(found) < len(schedules.line) else None,
+        next_due_ms=next((at_ms for at_ms, _ in schedules.line[call.skip + len(found) :]), None),
         outbox=len(partition.outbox),
     )

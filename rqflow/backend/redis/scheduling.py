@@ -174,6 +174,7 @@ def read_due_schedules(call: ReadDueSchedules, place: Place) -> Command[DueSched
         scheduler=call.scheduler,
         lease_ms=max(1, span_ms(call.lease)),
         limit=max(1, min(call.limit, MAX_ROWS)),
+        skip=max(0, call.skip),
     )
 
 

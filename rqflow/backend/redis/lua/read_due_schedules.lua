@@ -2,6 +2,7 @@
 -- ARGV  scheduler  string
 --       lease_ms   int
 --       limit      int
+--       skip       int     so many that are due are left out
 -- Returns {now, when the next is due that is not in it or -1, messages in the outbox, rows as schedules makes them}.
 -- @include clock
 -- @include schedules
@@ -9,7 +10,7 @@
 redis.call('ZADD', key.schedulers(), clock.now + lease_ms, scheduler)
 redis.call('ZREMRANGEBYSCORE', key.schedulers(), '-inf', clock.now)
 redis.call('PEXPIRE', key.schedulers(), lease_ms)
-local due = redis.call('ZRANGEBYSCORE', key.schedules_due(), '-inf', clock.now, 'LIMIT', 0, limit)
+local due = redis.call('ZRANGEBYSCORE', key.schedules_due(), '-inf', clock.now, 'LIMIT', skip, limit)
 local rows, taken = schedules.page(due, limit)
-local next_due = redis.call('ZRANGE', key.schedules_due(), taken, taken, 'WITHSCORES')
+local next_due = redis.call('ZRANGE', key.schedules_due(), skip + taken, skip + taken, 'WITHSCORES')
 return { clock.now, tonumber(next_due[2] or -1), redis.call('XLEN', key.outbox()), rows }
