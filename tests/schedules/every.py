@@ -21,6 +21,8 @@ class Every:
 
     step_ms: int = SECOND
     jitter_ms: int = 0
+    late_ms: int | None = None
+    """How much later they fire, if that is less than the jitter."""
     last_ms: int | None = None
     looked: int = 0
     """How many slots somebody was given."""
@@ -29,7 +31,7 @@ class Every:
         at_ms = after_ms - after_ms % self.step_ms + self.step_ms
         while self.last_ms is None or at_ms <= self.last_ms:
             self.looked += 1
-            yield at_ms, at_ms + self.jitter_ms
+            yield at_ms, at_ms + (self.jitter_ms if self.late_ms is None else self.late_ms)
             at_ms += self.step_ms
 
     def count(self, after_ms: int, until_ms: int) -> int:
