@@ -1,4 +1,4 @@
-"""Dev: `dev`, a private Redis and a worker that follows the files, in one command."""
+"""Dev: `dev`, a private Redis, a scheduler and a worker that follows the files, in one command."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WRONG_MODULE = 2
 @click.option("--data", metavar="FOLDER", help="Where the private Redis keeps its data [.rqflow].")
 @with_session
 def dev(session: Session, *, modules: tuple[str, ...], queues: tuple[str, ...], data: str | None) -> None:
-    """Run MODULEs with a private Redis and a worker that reloads when files change, until Ctrl-C.
+    """Run MODULEs with a private Redis, a scheduler and a worker that reloads when files change, until Ctrl-C.
 
     With --url it uses that Redis. Other shells in this folder find the private one by themselves. The first Ctrl-C
     drains, the second stops.
@@ -131,10 +131,10 @@ def _registry(modules: Sequence[str]) -> Registry | None:
 
 def _serve(session: Session, url: str, paths: Sequence[Path], interrupts: Interrupts) -> int:
     settings = session.settings
-    arguments = ["worker", *settings.modules, "--until-eof", "-u", url, "--hub", settings.hub]
-    arguments += [] if session.config is None else ["--config", str(session.config)]
-    arguments += [part for queue in settings.queues for part in ("-q", queue)]
-    with Changes(paths) as changes:
+    shared = ["--until-eof", "-u", url, "--hub", settings.hub]
+    shared += [] if session.config is None else ["--config", str(session.config)]
+    arguments = ["worker", *settings.modules, *shared, *(part for queue in settings.queues for part in ("-q", queue))]
+    with Changes(paths) as changes, _scheduler(shared):
         while True:
             worker = Child(arguments)
             try:
@@ -149,6 +149,17 @@ def _serve(session: Session, url: str, paths: Sequence[Path], interrupts: Interr
                     return _leave(worker, interrupts)
             finally:
                 worker.kill()
+
+
+@contextmanager
+def _scheduler(shared: Sequence[str]) -> Iterator[None]:
+    """It needs no modules, so it stays when the files change."""
+    child = Child(["scheduler", *shared, "--log-level", "warning"])
+    try:
+        yield
+    finally:
+        child.stop(2.0)
+        child.kill()
 
 
 def _drain(worker: Child, interrupts: Interrupts) -> None:

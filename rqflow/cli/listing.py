@@ -26,7 +26,7 @@ from rqflow.cli.screen import (
     span,
 )
 from rqflow.cli.session import Session, json_option, with_session
-from rqflow.core.events import Stamped
+from rqflow.core.events import ScheduleLink, Stamped
 from rqflow.core.states import INSTANCE_STATUSES
 
 _PAST = Moment(future=False)
@@ -154,11 +154,26 @@ def plain_event(number: int, stamped: Stamped) -> dict[str, Any]:
     if own.get("parent") is not None:
         parent = own["parent"]
         own["parent"] = {"id": parent.instance, "run": parent.run, "command": parent.command}
+    if own.get("schedule") is not None:
+        own["schedule"] = _plain_link(own["schedule"])
     return {"number": number, "at": iso(_moment(stamped)), "type": type(event).__name__, "fields": own}
 
 
+def _plain_link(link: ScheduleLink) -> dict[str, Any]:
+    return {
+        "id": link.schedule,
+        "slot": iso(_at(link.slot_ms)),
+        "last_success": None if link.last_success_ms is None else iso(_at(link.last_success_ms)),
+        "last_result": None if link.last_result is None else payload_value(link.last_result),
+    }
+
+
+def _at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
 def _moment(stamped: Stamped) -> datetime:
-    return datetime.fromtimestamp(stamped.at_ms / 1000, UTC)
+    return _at(stamped.at_ms)
 
 
 def _show_history(found: list[Stamped], after: int, width: int | None) -> None:
@@ -177,7 +192,7 @@ def _show_history(found: list[Stamped], after: int, width: int | None) -> None:
     )  # fmt: skip
 
 
-_LEFT_OUT = frozenset({"payload", "instance", "run", "headers", "parent", "continued_from"})
+_LEFT_OUT = frozenset({"payload", "instance", "run", "headers", "parent", "continued_from", "schedule"})
 """Of WorkflowStarted the table shows what is not in the command line anyway."""
 
 

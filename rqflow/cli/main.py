@@ -6,7 +6,21 @@ from importlib.metadata import version
 
 import click
 
-from rqflow.cli import completing, demo, dev, doctor, hub, listing, rerunning, schedule, start, stats, steering, worker
+from rqflow.cli import (
+    completing,
+    demo,
+    dev,
+    doctor,
+    hub,
+    listing,
+    rerunning,
+    schedule,
+    scheduler,
+    start,
+    stats,
+    steering,
+    worker,
+)  # fmt: skip
 from rqflow.cli.exits import Commands
 from rqflow.cli.session import HELP, address_options
 
@@ -33,8 +47,8 @@ def cli() -> None:
 for _command in (
     demo.demo, dev.dev, worker.worker, start.start, start.result, start.watch, listing.list_command, listing.show,
     listing.history, steering.signal, steering.query, steering.update, steering.cancel, steering.terminate,
-    steering.suspend, steering.resume, rerunning.rerun, steering.purge, stats.stats, schedule.schedule, hub.hub,
-    doctor.doctor, completing.completion,
+    steering.suspend, steering.resume, rerunning.rerun, steering.purge, stats.stats, schedule.schedule,
+    scheduler.scheduler, hub.hub, doctor.doctor, completing.completion,
 ):  # fmt: skip
     cli.add_command(_command)
 

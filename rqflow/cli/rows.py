@@ -26,6 +26,8 @@ def plain_row(row: Description) -> dict[str, Any]:
         "start_at": iso(row.start_at),
         "deadline": iso(row.deadline),
         "parent": row.parent or None,
+        "schedule": row.schedule or None,
+        "slot": iso(row.slot),
         "custom_status": payload_value(row.custom_status),
         "attributes": dict(row.attributes),
         "reason": row.reason or None,
@@ -118,6 +120,8 @@ def facts(row: Description, workers: Mapping[str, str]) -> Iterator[tuple[str, o
     yield "queue", row.queue
     yield "run", row.run + (f" (number {row.runs})" if row.runs > 1 else "")
     yield "parent", row.parent
+    if row.slot is not None:
+        yield "schedule", f"{row.schedule}, slot {local(row.slot)}"
     yield "attributes", ", ".join(f"{name}={value}" for name, value in sorted(row.attributes.items()))
     yield "history", f"{row.history_length:,} events, {row.history_bytes:,} bytes"
     yield "inbox", f"{row.inbox_length:,} events wait" if row.inbox_length else ""

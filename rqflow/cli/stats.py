@@ -89,6 +89,9 @@ def plain_stats(found: HubStats) -> dict[str, Any]:
         "overdue": found.overdue,
         "outbox": found.outbox,
         "broken": found.broken,
+        "schedules": found.schedules,
+        "schedules_late": found.schedules_late,
+        "schedulers": found.schedulers,
     }
 
 
@@ -147,6 +150,9 @@ def _show(found: HubStats) -> None:
         f"cache hits {'n/a' if rate is None else f'{rate:.1%}'} · due {found.due:,} · overdue {found.overdue:,} · "
         f"outbox {found.outbox:,} · broken {found.broken:,}"
     )
+    if found.schedules or found.schedulers:
+        late = f" · {found.schedules_late:,} late" if found.schedules_late else ""
+        click.echo(f"schedules {found.schedules:,}{late} · schedulers {found.schedulers or 'none: rqflow scheduler'}")
 
 
 def _worker_row(worker: WorkerStats) -> tuple[object, ...]:

@@ -32,6 +32,11 @@ class HubStats:
     """Messages between partitions that wait to be relayed."""
     broken: int
     """Due members that could not be handled and were set aside."""
+    schedules: int
+    schedules_late: int
+    """Schedules whose time has come and that no scheduler has looked at."""
+    schedulers: int
+    """Schedulers that are alive; right after one has left it counts for a while."""
     now: datetime
     """On the store's clock."""
 
@@ -55,6 +60,9 @@ def stats(options: ClientOptions) -> Flow[HubStats]:
         overdue=sum(part.overdue for part in parts),
         outbox=sum(part.outbox for part in parts),
         broken=sum(part.broken for part in parts),
+        schedules=sum(part.schedules for part in parts),
+        schedules_late=sum(part.schedules_late for part in parts),
+        schedulers=max(part.schedulers for part in parts),
         now=datetime.fromtimestamp(max(part.now_ms for part in parts) / 1000, UTC),
     )
 

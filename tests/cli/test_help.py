@@ -16,7 +16,8 @@ from tests.cli.shell import ROOT, really
 
 NAMES = [
     "demo", "dev", "worker", "start", "result", "watch", "list", "show", "history", "signal", "query", "update",
-    "cancel", "terminate", "suspend", "resume", "rerun", "purge", "stats", "schedule", "hub", "doctor", "completion",
+    "cancel", "terminate", "suspend", "resume", "rerun", "purge", "stats", "schedule", "scheduler", "hub", "doctor",
+    "completion",
 ]  # fmt: skip
 
 
