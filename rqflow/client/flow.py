@@ -17,7 +17,7 @@ from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.hubs import HubInfo, Limits
 from rqflow.backend.protocol import partition_of, unwrap
 from rqflow.client.options import ClientOptions
-from rqflow.errors import BackendUnavailable
+from rqflow.errors import BackendRefused, BackendUnavailable
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -117,7 +117,7 @@ def send_all(options: ClientOptions, calls: Sequence[Call[Any]], *, until: float
         except BackendUnavailable as error:
             got = [error] * len(indexes)
         for index, answer in zip(indexes, got, strict=True):
-            answers[index] = answer
+            answers[index] = _undecided(answer) if repeated and isinstance(answer, BackendRefused) else answer
         left = [index for index in indexes if isinstance(answers[index], BackendUnavailable)]
         now = time.monotonic()
         if give_up is None:
@@ -130,6 +130,11 @@ def send_all(options: ClientOptions, calls: Sequence[Call[Any]], *, until: float
         yield Sleep(pause * random.uniform(0.5, 1.0))
         pause = min(pause * 2, LONGEST_PAUSE)
         repeated = True
+
+
+def _undecided(refusal: BackendRefused) -> BackendUnavailable:
+    """What a refusal means where a try came before it: that nothing was written is true of the last one alone."""
+    return BackendUnavailable(f"{refusal}; an earlier try, whose answer was lost, may have been carried out")
 
 
 def send(options: ClientOptions, call: Call[R], *, until: float | None = None) -> Flow[R]:

@@ -11,7 +11,7 @@ from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.hubs import HubInfo, Limits
 from rqflow.backend.calls.tasks import Entry, Subscription
 from rqflow.backend.protocol import Backend, SyncBackend, SyncWatch, Watch
-from rqflow.errors import BackendUnavailable
+from rqflow.errors import BackendFull, BackendUnavailable
 
 R = TypeVar("R")
 
@@ -26,6 +26,8 @@ class Faults:
         """So many sends break before they arrive."""
         self.after = 0
         """So many sends are carried out, and their answers are lost."""
+        self.refused = 0
+        """And of those after them so many are refused."""
         self.sends = 0
         """How many were tried."""
 
@@ -34,6 +36,12 @@ class Faults:
         if self.before:
             self.before -= 1
             raise BackendUnavailable(BROKEN)
+
+    def refuses(self) -> bool:
+        """Whether the store refuses this one."""
+        refuses = self.refused > 0 and not self.before and not self.after
+        self.refused -= refuses
+        return refuses
 
     def coming(self) -> None:
         if self.after:
@@ -58,6 +66,8 @@ class BreakingSyncBackend:
 
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         self._faults.going()
+        if self._faults.refuses():
+            return [BackendFull("full") for _ in calls]
         answers = self._inner.send(calls)
         self._faults.coming()
         return answers
@@ -89,6 +99,8 @@ class BreakingBackend:
 
     async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         self._faults.going()
+        if self._faults.refuses():
+            return [BackendFull("full") for _ in calls]
         answers = await self._inner.send(calls)
         self._faults.coming()
         return answers

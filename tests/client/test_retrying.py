@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from rqflow.backend.memory.opening import forget_memory, open_memory, open_memory_sync
+from rqflow.client import flow
 from rqflow.client.asynchronous import AsyncClient
 from rqflow.client.options import ClientOptions
 from rqflow.client.starting import Request
 from rqflow.client.sync import Client
-from rqflow.errors import BackendUnavailable, InstanceNotFound
+from rqflow.errors import BackendFull, BackendUnavailable, InstanceNotFound
 from tests.client.face import Face
 from tests.client.faults import BreakingBackend, BreakingSyncBackend, Faults
 from tests.conftest import fresh_name
@@ -125,3 +126,30 @@ async def test_a_store_that_was_never_there_is_told_at_once(cls: type[Client | A
     with pytest.raises(BackendUnavailable):
         await face.start("checkout")
     await face.close()
+
+
+async def test_p1_a_refusal_does_not_deny_what_an_earlier_try_has_done(shaky: Face, faults: Faults) -> None:
+    """[P1] The answer to the first try was lost, the second is refused: nobody says that nothing was written."""
+    faults.after, faults.refused = 1, 1_000
+    with pytest.raises(BackendUnavailable, match="full; an earlier try, whose answer was lost, may have been carried"):
+        await shaky.start("checkout", id="order-1")
+    faults.refused = 0
+    assert len(await shaky.do("list")) == 1
+
+
+async def test_a_refusal_after_a_lost_answer_is_tried_again(
+    shaky: Face, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When it passes in time, the caller learns what became of the first try."""
+    monkeypatch.setattr(flow, "FIRST_PAUSE", 0.001)
+    faults.after, faults.refused = 1, 2
+    assert (await shaky.start("checkout", id="order-1")).created
+
+
+async def test_a_refusal_of_the_first_try_is_told_at_once(shaky: Face, faults: Faults) -> None:
+    """Nothing was written."""
+    faults.refused = 1
+    with pytest.raises(BackendFull):
+        await shaky.start("checkout", id="order-1")
+    assert faults.sends == 1
+    assert await shaky.do("list") == []
