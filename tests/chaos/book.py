@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from rqflow.errors import (
     BackendError,
+    BackendRefused,
     InstanceClosed,
     InstanceNotFound,
     OutcomeError,
@@ -16,8 +17,8 @@ from rqflow.errors import (
     UpdateFailed,
 )
 
-Answer: TypeAlias = Literal["accepted", "unknown", "closed"]
-"""Accepted: it is there. Unknown: it may be. Closed: the instance had ended, or never was."""
+Answer: TypeAlias = Literal["accepted", "unknown", "refused", "closed"]
+"""Accepted: it is there. Unknown: it may be. Refused: it is not. Closed: the instance had ended, or never was."""
 
 
 @dataclass
@@ -37,7 +38,8 @@ class Page:
     workflow: str
     args: tuple[Any, ...] = ()
     began: float = field(default_factory=time.monotonic)
-    start: Answer = "unknown"
+    start: Answer = "closed"
+    """Closed: nothing was sent yet."""
     run: str = ""
     retention: float | None = None
     """Seconds; None: until the end of the play."""
@@ -63,6 +65,8 @@ class Page:
                 told.value = (value, said)
         except (InstanceClosed, InstanceNotFound):
             answer = "closed"
+        except BackendRefused:
+            answer = "refused"
         except (BackendError, TimeoutError, UpdateFailed):
             answer = "unknown"
         told.answer = answer

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from rqflow.client.asynchronous import AsyncClient
 from rqflow.client.handle import AsyncHandle
 from rqflow.client.options import ClientOptions
-from rqflow.errors import BackendError
+from rqflow.errors import BackendError, BackendRefused
 from tests.chaos import flows
 from tests.chaos.book import Answer, Book, Page
 from tests.chaos.threaded import ThreadedClient
@@ -64,11 +64,15 @@ class Customer:
         page = self._open(workflow, args, options)
         request = f"request of {page.id}"
         for _ in range(self._chance.randrange(1, 5)):
+            before, page.start = page.start, "unknown"
             try:
                 handle: AsyncHandle[Any] = await self._client.start(
                     workflow, self._folder, *args, id=page.id, request_id=request, **options
                 )
-            except BackendError:
+            except BackendError as error:
+                # One try whose end is not known, and the start may be there for ever after.
+                if isinstance(error, BackendRefused) and before != "unknown":
+                    page.start = "refused"
                 await asyncio.sleep(self._chance.uniform(0, 1))
                 continue
             page.start, page.run = "accepted", handle.run

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Sequence
 
 from rqflow.client.starting import Request
-from rqflow.errors import BackendError, InstanceExists, RqflowError
+from rqflow.errors import BackendError, BackendRefused, InstanceExists, RqflowError
 from tests.chaos import flows
 from tests.chaos.customers import Customer, Errand
 
@@ -48,10 +48,14 @@ class Wanderer(Customer):
             Request.of(flows.leaf, self._folder, *page.args, id=page.id, request_id=f"request of {page.id}")
             for page in pages
         ]
+        for page in pages:
+            page.start = "unknown"
         try:
             started = await self._client.start_many(requests)
         except BackendError:
             return
+        for page, each in zip(pages, started, strict=True):
+            page.start = "refused" if isinstance(each, BackendRefused) else page.start
         handles = [each for each in started if not isinstance(each, RqflowError)]
         for handle in handles:
             self._page(handle).start, self._page(handle).run = "accepted", handle.run
@@ -142,6 +146,7 @@ class Wanderer(Customer):
     async def _duel(self) -> None:
         """Several want one id for themselves: one gets it."""
         page = self._open(flows.dice, (), {})
+        page.start = "unknown"
 
         async def claim(number: int) -> None:
             request = f"duel {number} of {page.id}"

@@ -49,6 +49,8 @@ def hold(page: Page, finding: Finding | None, counts: Counter[str], *, fails_ove
         return said
     if page.run and page.run != finding.runs[0][0].event.run:  # type: ignore[union-attr]
         say("P1", f"was accepted as run {page.run}")
+    if page.start in ("refused", "closed"):
+        say("P1", "was refused, and is there")
     row = finding.row
     if row.status not in _possible(page):
         say("P1", f"is {row.status} ({row.reason}), which nobody asked for")
