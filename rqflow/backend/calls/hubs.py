@@ -26,7 +26,9 @@ class Limits:
     """One run's history; the run fails past it (continue as new before)."""
     history_bytes: int = 50 * 1_048_576
     outstanding: int = 20_000
-    """Activities, timers and children that one run waits for."""
+    """Activities, timers, children and messages that one run waits for."""
+    children: int = 20_000
+    """Open children of one instance, waited for or not: they outlive continue-as-new."""
     attributes: int = 32
     """Indexed attributes of one instance; a value has at most 256 bytes."""
 

@@ -83,6 +83,9 @@ def _check(partition: Partition, row: Row, call: Commit) -> None:
         if isinstance(command, SetAttributes):
             kept = {name: value for name, value in row.attributes.items() if name not in command.removed}
             check_attributes({**kept, **command.changes}, limits)
+    born = sum(isinstance(command, StartChild) for command in call.commands)
+    if born and len(row.children) + born > limits.children:
+        raise LimitReached(f"open children of {row.instance!r}", limits.children, "let some end before starting more")
     if call.close is not None:
         return
     if len(row.history.events) + call.consumed + len(call.records) > limits.history_events:

@@ -182,7 +182,7 @@ def commit(call: Commit, place: Place) -> Command[Committed]:
         answers=orders.answers,
         next_run=next_run,
         carried=carried,
-        limits=[(limits.outstanding, limits.attributes, limits.history_events, limits.history_bytes)],
+        limits=[(limits.outstanding, limits.attributes, limits.history_events, limits.history_bytes, limits.children)],
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from rqflow.backend.calls.hubs import Limits
+from rqflow.backend.calls.instances import Terminate
 from rqflow.backend.protocol import Backend
 from rqflow.core.commands import CancelTimer, RecordSideEffect, SetAttributes, StartTimer
 from rqflow.core.events import SignalReceived
@@ -16,7 +17,7 @@ from rqflow.errors import BadInput, LimitReached, RqflowError
 from rqflow.testing.conformance.actor import DONE
 from rqflow.testing.conformance.bench import LONG, Bench
 from rqflow.testing.conformance.clocks import Clock
-from rqflow.testing.conformance.deeds import charge, complete_call, worker
+from rqflow.testing.conformance.deeds import charge, child, complete_call, continued, worker
 
 TIGHT: Final = Limits(
     payload_bytes=2_000,
@@ -27,6 +28,7 @@ TIGHT: Final = Limits(
     history_bytes=5_000,
     outstanding=4,
     attributes=3,
+    children=2,
 )
 """The limits of `tight_backend`: near enough to be reached."""
 
@@ -133,6 +135,20 @@ class TestLimits:
         assert await bench.describe() == before
         assert await bench.due() == 0
         assert (await actor.commit(task, close=DONE)).closed
+
+    async def test_p10_an_instance_has_so_many_open_children(self, bench: Bench) -> None:
+        """Also those that nobody waits for, through all its runs; when one ends there is room for another."""
+        actor = await worker(bench)
+        await bench.start()
+        task = await actor.turn()
+        kids = [child(f"kid-{id}", f"kid-run-{id}", id) for id in (1, 2)]
+        await actor.commit(task, *kids, close=continued(task, "run-b"))
+        task = await actor.turn()
+        error = await bench.refused(actor.commit_call(task, child("kid-3", "kid-run-3")), LimitReached)
+        assert error.limit == 2
+        await bench.call(Terminate(partition=bench.at("kid-1"), instance="kid-1"))
+        await bench.relay()
+        await actor.commit(task, child("kid-3", "kid-run-3"))
 
     async def test_a_run_at_its_limit_can_end(self, bench: Bench) -> None:
         """One that has no room left for another event still ends in good order."""

@@ -23,7 +23,7 @@
 --       answers            rows(update,answer)  answer as in rows.py
 --       next_run           rows(run,workflow,queue,timeout_ms,started)  of continue
 --       carried            list     encoded events that the next run gets first
---       limits             rows(outstanding,attributes,events,bytes)
+--       limits             rows(outstanding,attributes,events,bytes,children)
 -- Returns {1 if closed, 1 if the next task is queued, messages left}, or lease, limit.
 -- @include activities
 -- @include clock
@@ -46,8 +46,8 @@ local relabeled = #attributes + #removed > 0
 if close ~= '' or relabeled then rows.complete(instance, row) end
 local merged, refused
 if relabeled then merged, refused = attribute_changes.merge(instance, attributes, removed, limits[1]) end
-refused = refused or orders.room(run, limits[1], #activities + #timers + #children + #sends - #cancel_activities
-  - #cancel_timers) or (close == '' and turns.room(row, turn, limits[1]))
+refused = refused or orders.room(instance, run, limits[1], #activities + #timers + #children + #sends
+  - #cancel_activities - #cancel_timers, #children) or (close == '' and turns.room(row, turn, limits[1]))
 if refused then return refused end
 
 -- From here on all is written. The first write is one that is refused when memory is out; then later ones are not.

@@ -4,9 +4,12 @@
 -- @include notices
 -- orders: carrying out the commands of a turn.
 
--- A refusal if the run would wait for too much.
-function orders.room(run, limits, more)
-  local limit = tonumber(limits.outstanding)
+-- A refusal if the run would wait for too much, or its instance have too many children.
+function orders.room(instance, run, limits, more, born)
+  local limit, most = tonumber(limits.outstanding), tonumber(limits.children)
+  if born > 0 and redis.call('HLEN', key.children(instance)) + born > most then
+    return { 'err', 'limit', 'open children of ' .. instance, most, 'let some end before starting more' }
+  end
   if more > 0 and redis.call('HLEN', key.outstanding(run)) + more > limit then
     return { 'err', 'limit', 'activities, timers and children that run ' .. run .. ' waits for', limit,
       'start fewer at a time' }
