@@ -308,6 +308,15 @@ def test_every_node_of_a_cluster_is_looked_at(cluster: Cluster) -> None:
         assert not [one for one in told.findings if one.subject in ("cluster", "rights")]
 
 
+def test_the_master_that_sentinels_name_is_looked_at() -> None:
+    """And said to have been found by them [F16]."""
+    with EmbeddedServer(port=0) as server:
+        port = server.url.rpartition(":")[2]
+        with StandIn(lambda _: b"*2\r\n%s%s" % (bulk("127.0.0.1"), bulk(port))) as sentinel:
+            told = diagnose(f"redis+sentinel://127.0.0.1:{sentinel.port}/main")
+    assert [(one.mode, one.server) for one in told.servers] == [("sentinel", f"127.0.0.1:{port}")]
+
+
 def test_a_cluster_with_a_hole_is_a_risk() -> None:
     """Slots that nobody serves: what lives there stands still."""
     with Cluster() as broken:
