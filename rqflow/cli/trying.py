@@ -29,7 +29,7 @@ _DEEPEST: Final = 6
 
 
 def start_commands(registry: Registry, most: int = 3) -> Iterator[str]:
-    """A start for each workflow, then what to do with the first of them."""
+    """A start for each workflow, what to do with the first of them, and how schedules beside code get written."""
     chosen = [registry.workflows[name] for name in sorted(registry.workflows)][:most]
     for definition in chosen:
         yield " ".join(
@@ -42,6 +42,8 @@ def start_commands(registry: Registry, most: int = 3) -> Iterator[str]:
     for definition in chosen:
         for name, value in _signals(definition):
             yield f"rqflow signal {_id(definition)} {shlex.quote(name)} {' '.join(_words(value))}".rstrip()
+    for module in sorted({workflow.fn.__module__ for workflow in registry.workflows.values() if workflow.plans}):
+        yield f"rqflow schedule apply -m {module}"
 
 
 def _id(definition: Workflow[..., Any]) -> str:

@@ -63,27 +63,6 @@ def count_slots(
     return Count(found, exact=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
-    """The slots of one schedule in milliseconds since 1970, as those who fire them count."""
-
-    timetable: Timetable
-    schedule: str
-
-    @property
-    def jitter_ms(self) -> int:
-        """How much later than its time a slot fires at most."""
-        return self.timetable.jitter // _MILLISECOND
-
-    def after(self, after_ms: int) -> Iterator[tuple[int, int]]:
-        """Slots later than a moment, in order: their time, and when they fire. Raises BadSchedule."""
-        return ((slot.ms, slot.fires_ms) for slot in slots_after(self.timetable, self.schedule, moment_of(after_ms)))
-
-    def count(self, after_ms: int, until_ms: int) -> int:
-        """Slots later than the one moment and not later than the other; of a great many as far as was counted."""
-        return count_slots(self.timetable, self.schedule, moment_of(after_ms), moment_of(until_ms + 1)).slots
-
-
 def moment_of(ms: int) -> datetime:
     """A moment given in milliseconds since 1970, UTC."""
     return EPOCH.replace(tzinfo=UTC) + ms * _MILLISECOND

@@ -8,7 +8,10 @@ from pathlib import Path
 import click
 import pytest
 
+from rqflow import schedule, workflow
+from rqflow.authoring.registry import Registry
 from rqflow.cli import completing
+from rqflow.cli.trying import start_commands
 from tests.cli.shell import ROOT, Ran, Shell
 
 NIGHTLY = (
@@ -222,6 +225,16 @@ def test_what_code_says_is_applied_by_its_module(shell: Shell, tmp_path: Path, m
     plan = shell("schedule", "apply", "-m", "tidying_less", "--prune", "--json").ok().json["plan"]
     assert [(change["id"], change["verb"]) for change in plan] == [("tidy", "change")]
     assert plan[0]["differences"] == [{"field": "origin", "from": "module tidying", "to": "module tidying_less"}]
+
+
+def test_dev_tells_how_schedules_beside_code_are_written() -> None:
+    """Nothing but an apply writes them."""
+
+    @schedule(cron="@daily")
+    @workflow
+    async def tidy() -> None: ...
+
+    assert f"rqflow schedule apply -m {__name__}" in list(start_commands(Registry([tidy])))
 
 
 def test_ids_of_schedules_are_completed(shell: Shell) -> None:

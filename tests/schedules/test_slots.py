@@ -12,7 +12,7 @@ import pytest
 
 from rqflow.errors import BadSchedule
 from rqflow.schedules.policy import Action, Policy
-from rqflow.schedules.slots import Count, Times, count_slots, moment_of, next_slot, slots_after
+from rqflow.schedules.slots import Count, count_slots, moment_of, next_slot, slots_after
 from rqflow.schedules.spec import ScheduleSpec, decode_spec, encode_spec
 from rqflow.schedules.timetable import OnGap, OnOverlap, Slot, Timetable
 from tests.schedules.walking import draw, utc, walk
@@ -185,14 +185,12 @@ def test_counting_is_bounded_for_specs_and_calculated_for_intervals() -> None:
     assert count_slots(each_second, "s", begin, end, limit=100) == Count(100, exact=False)
 
 
-def test_times_count_in_milliseconds() -> None:
-    """As stores do."""
-    times = Times(Timetable(every=timedelta(seconds=90), jitter=timedelta(seconds=30)), "s")
-    assert times.jitter_ms == 30_000
-    (at, fires), (then, _) = islice(times.after(0), 2)
-    assert (at, then) == (90_000, 180_000)
-    assert 90_000 <= fires < 120_000
-    assert times.count(90_000, 270_000) == 2
+def test_slots_are_told_in_milliseconds_too() -> None:
+    """As stores count."""
+    timetable = Timetable(every=timedelta(seconds=90), jitter=timedelta(seconds=30))
+    slot = next(slots_after(timetable, "s", utc(1970, 1, 1)))
+    assert slot.ms == 90_000
+    assert 90_000 <= slot.fires_ms < 120_000
     assert moment_of(90_500) == utc(1970, 1, 1, 0, 1, 30) + timedelta(milliseconds=500)
 
 
