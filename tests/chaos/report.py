@@ -84,6 +84,10 @@ class Report:
             f"stalled      {self.stalled} times, by a build that could not follow; of the events that the hub keeps"
         )
         console.print(f"audits       {self.audits} looks at all keys in mid-play")
+        slowest = max(
+            ((max(spans), name) for name, spans in self.recoveries.items() if spans), default=(0.0, "nothing")
+        )
+        console.print(f"recovery     slowest {slowest[0]:.1f} s, after: {slowest[1]}")
         console.print(f"calm after   {self.calm_seconds:.1f} s")
         for line in self.violations[:SHOWN]:
             console.print(f"VIOLATION    {line}", style="red", markup=False)
