@@ -201,6 +201,7 @@ class _Case:
                 if isinstance(stamped.event, SignalReceived | CancelRequested):
                     what = row.instance, getattr(stamped.event, "name", "cancel")
                     self.evidence.news[what] = self.evidence.news.get(what, 0) + 1
+        faults += await self._stage.verify()
         for row in await self._rows():
             await self._client.purge(row.instance, force=True)
         if not await self._look(self._empty):

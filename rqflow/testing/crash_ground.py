@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,7 +15,7 @@ from rqflow.authoring.registry import Registry
 from rqflow.backend.calls.tasks import Entry, Subscription
 from rqflow.backend.memory.backend import MemoryBackend, SyncMemoryBackend
 from rqflow.backend.memory.store import MemoryStore
-from rqflow.backend.opening import create_hub, delete_hub, open_backend, open_sync_backend
+from rqflow.backend.opening import create_hub, delete_hub, open_backend, open_sync_backend, verify_hub
 from rqflow.backend.protocol import Backend, SyncBackend
 from rqflow.client.asynchronous import AsyncClient
 from rqflow.client.options import ClientOptions
@@ -47,6 +47,8 @@ class Stage:
     client_options: ClientOptions
     sweep: float
     """Seconds within which some worker looks for what others left behind."""
+    verify: Callable[[], Awaitable[list[str]]]
+    """What is wrong with the hub's keys, each in a sentence."""
     serving: list[Worker] = field(default_factory=list)
     """Workers that have neither died nor left."""
 
@@ -111,6 +113,7 @@ def play_in_memory(
         replace(options, lease=AGES, sweep=DAY),
         ClientOptions(poll=DAY, query_timeout=DAY),
         DAY.total_seconds(),
+        _nothing,
     )
     loop.busy, loop.on_idle = stage.at_work, stage.renew
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -125,7 +128,13 @@ async def redis_stage(url: str, registry: Registry, options: WorkerOptions, part
     try:
         backend = await open_backend(url, hub)
         leases = await asyncio.to_thread(open_sync_backend, url, hub)
-        stage = Stage(backend, leases, registry, options, ClientOptions(), options.sweep.total_seconds() * 4)
+
+        async def verify() -> list[str]:
+            report = await asyncio.to_thread(verify_hub, url, hub)
+            return [f"{found.promise}: {found.instance or found.key}: {found.wrong}" for found in report.violations]
+
+        net = options.sweep.total_seconds() * 4
+        stage = Stage(backend, leases, registry, options, ClientOptions(), net, verify)
         renewing = asyncio.create_task(_renew(stage))
         try:
             yield stage
@@ -136,6 +145,11 @@ async def redis_stage(url: str, registry: Registry, options: WorkerOptions, part
             await backend.close()
     finally:
         await asyncio.to_thread(delete_hub, url, hub, force=True)
+
+
+async def _nothing() -> list[str]:
+    """A memory store has no keys that could be wrong."""
+    return []
 
 
 async def _renew(stage: Stage) -> None:

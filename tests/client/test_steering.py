@@ -26,6 +26,14 @@ async def test_a_signal_sent_twice_with_one_request_id_counts_once(face: Face) -
     assert (await face.do("describe", "order-1")).inbox_length == 2
 
 
+async def test_a_cancel_request_sent_twice_with_one_request_id_counts_once(face: Face) -> None:
+    """[B21] A second one would cancel the cleanup that the first one began."""
+    await face.start("checkout", id="order-1")
+    for _ in range(3):
+        await face.do("cancel", "order-1", "changed my mind", request_id="click-8")
+    assert (await face.do("describe", "order-1")).inbox_length == 2
+
+
 def approve(by: str, level: int = 1) -> None:
     """A handler of several parameters."""
 
