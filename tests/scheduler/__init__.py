@@ -1,0 +1,1 @@
+"""Tests of the scheduler: what fires, when, and what happens when schedulers die, race or sleep."""
