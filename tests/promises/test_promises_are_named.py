@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PROMISES = [1, 2, 3, 4, 5, 6, 7, 8, 10]
-"""P9 comes with the schedulers."""
+PROMISES = range(1, 11)
 
 
 def _naming(promise: int, *patterns: str) -> list[str]:
@@ -19,7 +18,7 @@ def _naming(promise: int, *patterns: str) -> list[str]:
 
 @pytest.mark.parametrize("promise", PROMISES)
 def test_each_promise_is_kept_by_name_and_tested_by_name(promise: int) -> None:
-    """Where it is enforced it is named: in the worker, the core or a script; and a file of tests here bears its id."""
-    assert _naming(promise, "worker/*.py", "core/*.py", "backend/redis/lua/**/*.lua")
+    """Where it is enforced it is named: in worker, scheduler, core or script; a file of tests here bears its id."""
+    assert _naming(promise, "worker/*.py", "scheduler/*.py", "core/*.py", "backend/redis/lua/**/*.lua")
     [file] = list(Path(__file__).parent.glob(f"test_p{promise}_*.py"))
     assert re.search(rf"def test_p{promise}_", file.read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from rqflow.backend.calls.instances import Description
 from rqflow.schedules.policy import Overlap
 from tests.scheduler.tower import SECOND, Tower, nap
 
-SLOTS = 6
+SLOTS = 5
 
 
 async def played(tower: Tower, overlap: Overlap, seconds: float) -> list[Description]:
