@@ -9,7 +9,7 @@ import socket
 import sys
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from rqflow.authoring.activities import Activity
 from rqflow.core.events import Payload
@@ -19,6 +19,9 @@ from rqflow.errors import ProcessDied, RqflowError
 from rqflow.worker.frames import LENGTH, BrokenFrame, length_of, pack, unpack
 from rqflow.worker.isolated_child import info_to_wire
 from rqflow.worker.running import Running
+
+_PROGRAM: Final = "from rqflow.worker.isolated_child import begin; begin()"
+"""Not `-m`: the package knows that module already, which Python would warn of at each start."""
 
 
 class ChildRaised(Exception):
@@ -41,8 +44,8 @@ async def run_isolated(
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "rqflow.worker.isolated_child",
+            "-c",
+            _PROGRAM,
             str(theirs.fileno()),
             pass_fds=(theirs.fileno(),),
             stdin=asyncio.subprocess.DEVNULL,

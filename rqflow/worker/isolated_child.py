@@ -1,7 +1,7 @@
 """Isolated child: the process in which one attempt of an `isolate="process"` activity runs, and nothing else.
 
-Started as `python -m rqflow.worker.isolated_child FD`. It is told what to run over the socket FD, says there how it
-lives and ends, and ends itself when the worker at the other side does.
+Started as `python -c "…; begin()" FD`. It is told what to run over the socket FD, says there how it lives and ends, and
+ends itself when the worker at the other side does.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ def _run(module: str, name: str, payload: bytes) -> bytes:
     return call(activity, payload)
 
 
-if __name__ == "__main__":
+def begin() -> None:
+    """Be such a process; does not return."""
     code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()

@@ -57,6 +57,15 @@ def alive(pid: int) -> bool:
         return False
 
 
+async def test_an_isolated_activity_says_nothing_of_its_own(
+    memory_ground: Ground, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No warning of Python's comes with each start: what stands in the worker's output is the activity's."""
+    async with memory_ground.worker(elsewhere, where):
+        assert await memory_ground.result(await memory_ground.start(elsewhere, os.getpid()))
+    assert capfd.readouterr() == ("", "")
+
+
 async def test_an_isolated_activity_runs_in_another_process(memory_ground: Ground) -> None:
     """It is imported by name there."""
     async with memory_ground.worker(elsewhere, where):
