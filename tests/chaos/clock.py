@@ -1,8 +1,9 @@
-"""Clock: be a worker process whose wall clock is hours off; nothing that it does may change by that."""
+"""Clock: be a worker or a scheduler whose wall clock is hours off; nothing that it does may change by that."""
 
 from __future__ import annotations
 
 import datetime as datetimes
+import importlib
 import sys
 import time
 from typing import Any
@@ -38,14 +39,13 @@ def move(seconds: float) -> None:
 
 
 def main() -> int:
-    """`seconds words`: as tests.promises.processes with these words."""
-    seconds = float(sys.argv.pop(1))
+    """`seconds module words`: as that module with these words."""
+    seconds, module = float(sys.argv.pop(1)), sys.argv.pop(1)
     if seconds:
         move(seconds)
     # Imported now, so that nothing of rqflow has seen the right time.
-    from tests.promises.processes import main as be_worker
-
-    return be_worker()
+    code: int = importlib.import_module(module).main()
+    return code
 
 
 if __name__ == "__main__":

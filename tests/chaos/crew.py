@@ -1,11 +1,11 @@
-"""Crew: worker processes of two builds, that are replaced when they are gone, as whoever runs them would do."""
+"""Crew: workers of two builds and schedulers, replaced when they are gone, as whoever runs them would do."""
 
 from __future__ import annotations
 
 import asyncio
 import subprocess
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,18 @@ from typing import Any, Final
 from tests.chaos.clock import PROGRAM
 from tests.chaos.flows import BUILDS, NAME
 from tests.chaos.ground import Deed
+from tests.chaos.timekeepers import PROGRAM as TIMEKEEPER
 from tests.promises.processes import WorkerProcess
 
 LEASE: Final = 1.5
+CLOCKS: Final = (0.0, 0.0, 5 * 3600.0, -7 * 3600.0, 400 * 86400.0)
+"""By how many seconds the wall clocks of those are off that are hired."""
+WORKER: Final = "tests.promises.processes"
+SCHEDULER: Final = "scheduler"
+TIMEKEEPERS: Final = 2
+"""Schedulers beside the workers."""
+MARK: Final = "RQFLOW_CHAOS"
+"""Name in the environment of all that belong to a play, with its folder."""
 LINGERING: Final = 20
 """Half seconds that processes have to notice that their worker is gone."""
 EXCUSES: Final = ("BackendUnavailable", "BackendRefused", "BackendFull")
@@ -56,8 +65,6 @@ class Crew:
         self._chance = chance
         self._cache = cache
         self._hires = 0
-        self._sessions: dict[int, str] = {}
-        """Of all that were ever here, with the names of their logs."""
 
     # ---- comings and goings
 
@@ -81,24 +88,38 @@ class Crew:
         if any(each.versatile and each.build == build and not each.dismissed for each in self.members) and not calm:
             options |= chance.choice([{}, {}, {"workflows": False}, {"activities": False}])
         processes = 1 if calm else chance.choice([1, 1, 1, 2])
-        shift = 0.0 if calm else chance.choice([0.0, 0.0, 5 * 3600.0, -7 * 3600.0, 400 * 86400.0])
+        shift = 0.0 if calm else chance.choice(CLOCKS)
         process = WorkerProcess(
             self._roads[0] if calm else chance.choice(self._roads),
             self._hub,
             self._folder / f"worker-{self._hires}-{build}.log",
             modules=f"{NAME} {BUILDS[build]}",
-            program=[PROGRAM, str(shift)],
+            program=[PROGRAM, str(shift), WORKER],
+            environment={MARK: str(self._folder)},
             processes=processes,
             **options,
         )
         versatile = "workflows" not in options and "activities" not in options
         member = Member(process, build, versatile=versatile, many=processes > 1)
         self.members.append(member)
-        self._sessions[process.pid] = process.log.name
         self.engaged[build] += 1
         if shift:
             self.engaged["with a clock that is off"] += 1
         return member
+
+    def hire_timekeeper(self, *, calm: bool = False) -> None:
+        """A new scheduler."""
+        chance, self._hires = self._chance, self._hires + 1
+        shift = 0.0 if calm else chance.choice(CLOCKS)
+        process = WorkerProcess(
+            self._roads[0] if calm else chance.choice(self._roads),
+            self._hub,
+            self._folder / f"scheduler-{self._hires}.log",
+            program=[PROGRAM, str(shift), TIMEKEEPER],
+            environment={MARK: str(self._folder)},
+        )
+        self.members.append(Member(process, SCHEDULER, versatile=False))
+        self.engaged[SCHEDULER] += 1
 
     def fill(self) -> None:
         """Replace those that are gone."""
@@ -106,7 +127,9 @@ class Crew:
             self.members.remove(member)
             self._judge(member, member.process.code)
             member.process.remove()
-        while len([each for each in self.members if not each.dismissed]) < self.size:
+        while self._count(SCHEDULER) < TIMEKEEPERS:
+            self.hire_timekeeper()
+        while self._count(*BUILDS) < self.size:
             # Both builds are always there, with one at least who can do everything; beyond that chance decides.
             able = Counter(each.build for each in self.members if not each.dismissed and each.versatile)
             self.hire(next((build for build in sorted(BUILDS) if not able[build]), ""))
@@ -129,6 +152,9 @@ class Crew:
             asked = "was asked to leave and " if member.dismissed else ""
             self.faults.append(f"{member.process.log.name} {asked}ended with {code}")
 
+    def _count(self, *builds: str) -> int:
+        return len([each for each in self.members if each.build in builds and not each.dismissed])
+
     async def look_after(self) -> None:
         """For ever."""
         while True:
@@ -141,16 +167,17 @@ class Crew:
         for member in old:
             if member.frozen:
                 member.process.thaw()
+        self.hire_timekeeper(calm=True)
         for build in sorted(BUILDS):
             self.hire(build, calm=True)
             self.hire(build, calm=True)
         self._ask_to_leave(old)
 
     async def left_behind(self) -> list[str]:
-        """Processes of workers that are gone: those in their sessions, where the system tells of sessions."""
+        """Processes of workers that are gone."""
         left = list[str]()
         for _ in range(LINGERING):
-            left = [f"a process of worker {name} is left: {what}" for name, what in _processes_in(self._sessions)]
+            left = [f"a process is left: {what}" for what in await asyncio.to_thread(_processes_of, self._folder)]
             if not left:
                 break
             await asyncio.sleep(0.5)
@@ -226,19 +253,17 @@ class Crew:
     async def _roll(self, chance: Random) -> None:
         """One after the other is replaced by one of the other build."""
         to = chance.choice(sorted(BUILDS))
-        for member in [each for each in self._awake() if each.build != to]:
+        for member in [each for each in self._awake() if each.build not in (to, SCHEDULER)]:
             self.hire(to)
             self._ask_to_leave([member])
             await asyncio.sleep(chance.uniform(0.2, 1))
 
 
-def _processes_in(sessions: Mapping[int, str]) -> list[tuple[str, str]]:
-    found = list[tuple[str, str]]()
-    for folder in Path("/proc").glob("[0-9]*"):
+def _processes_of(folder: Path) -> list[str]:
+    """Processes with our mark, where the system shows it: those that workers start inherit it."""
+    found, mark = list[str](), f"{MARK}={folder}".encode()
+    for each in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            # After the name in brackets: state, parent, group, session.
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if fields[0] != "Z" and int(fields[3]) in sessions:
-                what = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                found.append((sessions[int(fields[3])], what[:200]))
+            if mark in (each / "environ").read_bytes().split(b"\0"):
+                found.append((each / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:200])
     return found

@@ -201,3 +201,9 @@ def hammer(folder: str) -> str:
 async def forge(folder: str) -> str:
     """A step in a process of its own."""
     return await hammer(folder)
+
+
+@workflow
+async def tick(folder: str) -> str:
+    """What a schedule starts, once for each of its slots."""
+    return await act(folder, workflow.info().instance.replace("/", " "))

@@ -28,6 +28,7 @@ from tests.chaos.ground import HUB, Deed, Ground
 from tests.chaos.grounds import GROUNDS
 from tests.chaos.remains import audit, remains
 from tests.chaos.report import Report
+from tests.chaos.timekeepers import begin, catch_up, slots_of, wrong_with
 from tests.chaos.villain import Villain
 from tests.promises.verbs import effects
 
@@ -96,6 +97,8 @@ class Play:
                 chance=Random(self._chance.random()),
             )  # fmt: skip
             try:
+                async with AsyncClient(url, hub=HUB, options=self._calm) as client:
+                    await begin(client, str(self._folder))
                 await self._rage(crew)
                 async with AsyncClient(url, hub=HUB, options=self._calm) as client:
                     await self._peace(crew, client)
@@ -161,6 +164,7 @@ class Play:
     async def _peace(self, crew: Crew, client: AsyncClient) -> None:
         began = time.monotonic()
         await crew.peace()
+        self._blame("P9", await catch_up(client))
         rows = [row.instance async for row in client.list() if row.status in OPEN]
         for name in rows:
             page = self._book.pages.get(name)
@@ -191,7 +195,12 @@ class Play:
         finally:
             await backend.close()
         lossy = self.plan.fsync != "always"
-        examiner = Examiner(await asyncio.to_thread(effects, self._folder), lossy=lossy)
+        left = await asyncio.to_thread(effects, self._folder)
+        examiner = Examiner(left, lossy=lossy)
+        slots = slots_of(findings)
+        examiner.counts["P9"] = len(slots)
+        if not self._ground.fails_over:
+            self._blame("P9", wrong_with(slots, left))
         for finding in findings.values():
             examiner.examine(finding, findings)
             self._blame("", finding.problems)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.chaos.checks import Examiner
 from tests.chaos.expectations import hold
 from tests.chaos.findings import Finding, read_all
 from tests.chaos.flows import BUILDS, LAST, NAME, collect
+from tests.chaos.timekeepers import wrong_with
 from tests.promises.verbs import Effect, effects
 
 SENT = 7
@@ -153,3 +155,13 @@ async def test_each_wrong_is_found(sound: Case, spoil: Callable[[Case], Any], pr
 async def test_an_instance_that_was_accepted_and_is_gone_is_missed(sound: Case) -> None:
     """The worst of all."""
     assert {each.promise for each in hold(sound[2], None, Counter())} == {"P1"}
+
+
+def test_p9_slots_that_are_left_out_or_begun_twice_are_found() -> None:
+    """[P9] A gap between two slots, and one slot under two runs."""
+    slots = [datetime(2026, 1, 1, 12, 0, second, tzinfo=UTC) for second in range(5)]
+    once = [Effect(f"tick {slot}", 1, f"run-{slot}:1") for slot in slots]
+    assert wrong_with(slots, [*once, *once]) == []
+    assert wrong_with([*slots[:2], *slots[3:]], once) == ["no slot between 12:00:01 and 12:00:03"]
+    [twice] = wrong_with(slots, [*once, replace(once[0], key="other:1")])
+    assert "begun as" in twice

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +34,7 @@ class WorkerProcess:
         processes: int = 1,
         modules: str = VERBS,
         program: Sequence[str] = ("tests.promises.processes",),
+        environment: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
         """`program` is the module to run, and what it is told first. `options` are those of WorkerOptions; durations
@@ -44,7 +45,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *program, words],
                 cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
             )  # fmt: skip
 
     @property
