@@ -15,6 +15,7 @@ from rqflow.core.events import (
     ChildFailed,
     ChildStarted,
     End,
+    Event,
     News,
     Record,
     SignalDelivered,
@@ -57,7 +58,18 @@ async def read_runs(backend: Backend, instance: str) -> list[list[Stamped]]:
 
 def faults_of_history(history: Sequence[Stamped]) -> list[str]:
     """What is wrong with a run's history, each in a sentence that names the promise; empty if all is well."""
-    events = [stamped.event for stamped in history]
+    faults = faults_of_events([stamped.event for stamped in history])
+    # News carry the time they came, records that of their commit: news during a turn are older than its records. A run
+    # that goes on for another begins with signals that are older than itself.
+    times = [stamped.at_ms for stamped in history if isinstance(stamped.event, get_args(News))]
+    began = history[0].event if history else None
+    if isinstance(began, WorkflowStarted) and began.continued_from is None and times != sorted(times):
+        faults.append("P2: time goes back")
+    return faults
+
+
+def faults_of_events(events: Sequence[Event]) -> list[str]:
+    """The same, whatever the times were."""
     faults = []
     starts = sum(isinstance(event, WorkflowStarted) for event in events)
     if starts != 1 or not isinstance(events[0], WorkflowStarted):
@@ -79,9 +91,4 @@ def faults_of_history(history: Sequence[Stamped]) -> list[str]:
     updates = Counter(event.update for event in events if isinstance(event, UpdateRequested))
     if updates and max(updates.values()) > 1:
         faults.append(f"P8: updates that came twice: {[name for name, count in updates.items() if count > 1]}")
-    # News carry the time they came, records that of their commit: news during a turn are older than its records. A run
-    # that goes on for another begins with signals that are older than itself.
-    times = [stamped.at_ms for stamped in history if isinstance(stamped.event, get_args(News))]
-    if events[0].continued_from is None and times != sorted(times):
-        faults.append("P2: time goes back")
     return faults

@@ -6,8 +6,8 @@ import pytest
 
 from tests.crashes.corpus import SHAPES, offset_of, play
 
-SHARE_IN_MEMORY = 2
-SHARE_ON_REDIS = 10
+SHARE_IN_MEMORY = 3
+SHARE_ON_REDIS = 16
 """Of the calls of a shape on Redis one in so many is tried in each run of the tests; others for other shapes."""
 ORDERED = "guarded"
 """The shape whose client relays what it ordered: dies it on the way, the rest waits for a worker's sweep."""

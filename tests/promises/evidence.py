@@ -10,25 +10,20 @@ from typing import Any, cast, get_args
 
 import redis
 
-from rqflow.backend.calls.instances import Describe, ReadHistory
+from rqflow.backend.calls.instances import Describe
 from rqflow.backend.opening import verify_hub
 from rqflow.backend.protocol import Backend, partition_of
 from rqflow.backend.redis.keys import key, prefix
 from rqflow.core.events import (
     ActivityCompleted,
-    ActivityFailed,
     ActivityScheduled,
-    ChildCompleted,
-    ChildFailed,
     End,
     Event,
-    News,
     Record,
     Stamped,
-    TimerFired,
     WorkflowStarted,
 )
-from rqflow.core.wire import decode_stored
+from rqflow.testing.histories import faults_of_events, faults_of_history, read_history
 from tests.promises.verbs import Effect
 
 PERMANENT = frozenset({"meta", "counters", "queues", "received", "events", "outbox"})
@@ -36,39 +31,20 @@ PERMANENT = frozenset({"meta", "counters", "queues", "received", "events", "outb
 SILENT = "echo"
 """The activity without an effect."""
 _WRITTEN = (*get_args(Record), *get_args(End))
-_ANSWERS = (ActivityCompleted, ActivityFailed, TimerFired, ChildCompleted, ChildFailed)
 
 
 async def history_of(backend: Backend, instance: str, run: str = "") -> list[Event]:
     """The events of a run, checked by themselves."""
-    at, events, times = partition_of(instance, backend.hub.partitions), list[Event](), list[int]()
-    while True:
-        page = await backend.call(ReadHistory(partition=at, instance=instance, run=run, after=len(events)))
-        stamped = [decode_stored(stored) for stored in page.events]
-        events += [each.event for each in stamped]
-        # News carry the time they came, records that of their commit: news during a turn are older than its records.
-        times += [each.at_ms for each in stamped if isinstance(each.event, get_args(News))]
-        if len(events) >= page.length:
-            break
-    began = events[0]
-    # A run that goes on for another begins with signals that are older than itself.
-    if isinstance(began, WorkflowStarted) and began.continued_from is None:
-        assert times == sorted(times), "time went back in a history"
-    check_history(events)
-    return events
+    history = await read_history(backend, instance, run)
+    faults = faults_of_history(history)
+    assert not faults, faults
+    return [stamped.event for stamped in history]
 
 
 def check_history(events: Sequence[Event]) -> None:
     """[P2, P5] One beginning, at most one end, no gap, no duplicate, each command answered at most once."""
-    assert isinstance(events[0], WorkflowStarted), events[0]
-    assert sum(isinstance(event, WorkflowStarted) for event in events) == 1
-    ends = [place for place, event in enumerate(events) if isinstance(event, get_args(End))]
-    assert ends in ([], [len(events) - 1]), f"ends at {ends} of {len(events)} events"
-    records = [cast(Any, event).id for event in events if isinstance(event, get_args(Record))]
-    assert records == sorted(set(records)), f"commands out of order or twice: {records}"
-    answered = Counter(cast(Any, event).id for event in events if isinstance(event, _ANSWERS))
-    assert not answered or max(answered.values()) == 1, f"answered more than once: {answered}"
-    assert set(answered) <= set(records), f"answered without having been asked: {set(answered) - set(records)}"
+    faults = faults_of_events(events)
+    assert not faults, faults
 
 
 def turns_of(events: list[Stamped]) -> list[tuple[list[Stamped], list[Stamped]]]:
