@@ -78,7 +78,7 @@ def apply(
     changes = [_compare(one, rows.get(one.id)) for one in prepared.values()]
     for change in changes:
         if change.verb != "keep":
-            _named(change.id, lambda one=prepared[change.id]: check_whole(one, at, facts))
+            _named(change.id, lambda one=prepared[change.id]: check_whole(one, at, facts, rows.get(one.id)))
     doomed = [id for id in (yield from _from_origins(options, facts, prune)) if id not in prepared]
     if not dry_run:
         different = {change.id: prepared[change.id] for change in changes if change.verb != "keep"}

@@ -22,7 +22,7 @@ from rqflow.client.schedule_reading import read_schedule
 from rqflow.client.values import callee_of
 from rqflow.errors import BadInput, ScheduleChanged, ScheduleNotFound
 from rqflow.schedules import steering
-from rqflow.schedules.checking import check_schedule_id, check_spec
+from rqflow.schedules.checking import check_schedule_id, check_template, check_timetable
 from rqflow.schedules.keywords import ScheduleKeywords, with_keywords
 from rqflow.schedules.naming import instance_id
 from rqflow.schedules.policy import Overlap
@@ -75,10 +75,16 @@ def create(
     yield from send(options, creation(prepared, at, facts))
 
 
-def check_whole(prepared: Prepared, at: Known, facts: Facts) -> None:
-    """What needs the store's time and workers. Raises BadSchedule."""
+def check_whole(prepared: Prepared, at: Known, facts: Facts, row: ScheduleRow | None = None) -> None:
+    """What needs the store's time and workers. A timetable that is as it is in `row` may have come to its end.
+
+    Raises BadSchedule."""
     check_known(prepared, at)
-    check_spec(prepared.spec, prepared.id, now=at.now, id_bytes=facts.limits.id_bytes)
+    before = None if row is None or row.broken else readable(row.spec)
+    if before is None or before.timetable != prepared.spec.timetable:
+        check_timetable(prepared.spec.timetable, prepared.id, now=at.now)
+    template = prepared.spec.action.template
+    check_template(template, prepared.id, now=at.now, id_bytes=facts.limits.id_bytes)
 
 
 def creation(prepared: Prepared, at: Known, facts: Facts) -> CreateSchedule:
@@ -107,7 +113,7 @@ def update(options: ClientOptions, id: str, **keywords: Unpack[UpdateKeywords]) 
 
     def decide(row: ScheduleRow, state: ScheduleState) -> tuple[WriteSchedule, None]:
         prepared = _changed(row, dict(given), facts)
-        check_whole(prepared, at, facts)
+        check_whole(prepared, at, facts, row)
         return rewriting(row, prepared, facts), None
 
     yield from _change(options, id, decide)

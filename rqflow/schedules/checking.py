@@ -8,7 +8,6 @@ from typing import Final
 from rqflow.errors import BadInput, BadSchedule
 from rqflow.schedules.naming import instance_id
 from rqflow.schedules.slots import next_slot
-from rqflow.schedules.spec import ScheduleSpec
 from rqflow.schedules.timetable import Timetable
 
 MAX_ID: Final = 200
@@ -24,12 +23,6 @@ def check_schedule_id(value: object) -> str:
     if not value.isprintable() or any(character.isspace() for character in value):
         raise BadSchedule("id", f"must not hold spaces or control characters: {value!r}")
     return value
-
-
-def check_spec(spec: ScheduleSpec, schedule: str, *, now: datetime, id_bytes: int = 512) -> None:
-    """A spec as a whole, as it is to hold from `now` on. Raises BadSchedule, naming the field that is wrong."""
-    check_timetable(spec.timetable, schedule, now=now)
-    check_template(spec.action.template, schedule, now=now, id_bytes=id_bytes)
 
 
 def check_timetable(timetable: Timetable, schedule: str, *, now: datetime) -> None:

@@ -168,12 +168,14 @@ def _wrong_field(parts: list[str]) -> str:
 
 
 def _check_days(text: str, parts: list[str], reader: croniter, field: str) -> None:
-    """Days of the month and days of the week mean either, but not with # and the like: no two crons agree on that."""
-    special = reader.nth_weekday_of_month or reader.nearest_weekday
-    if special and parts[2][0] not in "*?" and parts[4][0] not in "*?":
-        raise BadSchedule(
-            field, f"{text!r} names days of the month and an n-th or nearest day of the week: give two specs"
-        )
+    """Days of the month and of the week mean either; refused is where no two crons agree on what that is."""
+    days = (parts[2], parts[4])
+    if any(part[0] in "*?" for part in days):
+        return
+    if reader.nth_weekday_of_month or reader.nearest_weekday:
+        raise BadSchedule(field, f"{text!r} names days of the month and a # or W together: give two specs")
+    if any("*" in part for part in days):
+        raise BadSchedule(field, f"{text!r} has a star inside a list of days: put it first, or give two specs")
 
 
 def _values(reader: croniter, place: int, size: int) -> frozenset[int]:

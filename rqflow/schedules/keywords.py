@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias, TypedDict, get_args
 from rqflow.errors import BadInput, BadSchedule
 from rqflow.schedules.policy import MAX_BUFFER, Overlap, Policy
 from rqflow.schedules.spec import ScheduleSpec
+from rqflow.schedules.streams import EPOCH, LAST
 from rqflow.schedules.timetable import OnGap, OnOverlap, Seconds, Timetable
 from rqflow.schedules.zones import read_wall, zone_of
 from rqflow.settings import parse_duration
@@ -23,6 +24,7 @@ MAX_SPECS: Final = 32
 MAX_DATES: Final = 1_000
 MAX_NOTES: Final = 2_000
 LONGEST_SPAN: Final = timedelta(days=3_660)
+FIRST_YEAR: Final = EPOCH.year
 LONGEST_JITTER: Final = timedelta(days=1)
 
 
@@ -152,16 +154,21 @@ def _date(name: str, value: Any) -> date:
 
 
 def _moment(name: str, value: Any) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
+    if value is None:
+        return None
+    found = value
     try:
-        if isinstance(value, date):
-            return datetime.fromisoformat(value.isoformat())
-        if isinstance(value, str):
-            return datetime.fromisoformat(value)
+        if isinstance(value, date) and not isinstance(value, datetime):
+            found = datetime.fromisoformat(value.isoformat())
+        elif isinstance(value, str):
+            found = datetime.fromisoformat(value)
     except ValueError:
         pass
-    raise BadSchedule(name, f"must be a time such as 2026-12-01T08:00, not {value!r:.60}")
+    if not isinstance(found, datetime):
+        raise BadSchedule(name, f"must be a time such as 2026-12-01T08:00, not {value!r:.60}")
+    if not FIRST_YEAR <= found.year < LAST.year:
+        raise BadSchedule(name, f"must lie between {FIRST_YEAR} and {LAST.year}, not {found.isoformat()}")
+    return found
 
 
 def _span(name: str, value: Any, *, zero: bool, longest: timedelta = LONGEST_SPAN) -> timedelta:

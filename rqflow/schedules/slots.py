@@ -71,6 +71,8 @@ def moment_of(ms: int) -> datetime:
 def _nominal(timetable: Timetable, schedule: str, after: datetime) -> Iterator[Slot]:
     """Without jitter: the streams of all specs as one."""
     moment, end = max(_naive(after), _begin(timetable)), _end(timetable)
+    if moment >= end:
+        return
     streams = [
         cron_slots(
             timetable,

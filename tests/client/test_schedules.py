@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from rqflow import Client, Worker, activity, schedule, workflow
+from rqflow import AsyncClient, Client, Worker, activity, schedule, workflow
 from rqflow.authoring.workflows import Workflow
 from rqflow.backend.calls.schedules import WriteSchedule
+from rqflow.backend.memory.backend import MemoryBackend
+from rqflow.backend.memory.store import MemoryStore
 from rqflow.client import schedule_applying, scheduling
 from rqflow.client.flow import Flow, Send
 from rqflow.client.schedule_preparing import Wanted
@@ -31,6 +33,7 @@ from rqflow.schedules.naming import instance_id
 from rqflow.schedules.slots import slots_after
 from rqflow.schedules.state import Trigger
 from rqflow.schedules.timetable import Timetable
+from rqflow.testing.clock import VirtualClock
 from tests.client.conftest import Place
 from tests.client.face import Face
 
@@ -86,6 +89,25 @@ async def test_an_update_changes_what_it_names(face: Face) -> None:
             await do(face, "update", "one", **{field: value})
         assert caught.value.field == field
     assert (await do(face, "get", "one")).spec == found.spec
+
+
+async def test_a_schedule_at_its_end_can_still_be_changed() -> None:
+    """Its notes, say; but it is not given another timetable that has passed."""
+    clock = VirtualClock()
+    store = MemoryBackend(MemoryStore(now_ms=clock.now_ms))
+    async with AsyncClient(backend=store) as client:
+        await client.schedules.create("one", report, 2026, every="1h", end=clock.now() + timedelta(days=1))
+        clock.advance(timedelta(days=2))
+        await client.schedules.update("one", notes="over")
+        found = await client.schedules.get("one")
+        assert found.spec.notes == "over"
+        with pytest.raises(BadSchedule, match=r"end: .* has passed"):
+            await client.schedules.update("one", every="2h")
+        wanted = Wanted(
+            id="one", workflow=report, args=(2027,), keywords={"every": "1h", "end": found.spec.timetable.end}
+        )
+        (change,) = await client.schedules.run_flow(schedule_applying.apply(client.options, [wanted]))
+        assert [name for name, _, _ in change.differences] == ["notes", "args"]
 
 
 async def test_pause_and_resume_say_why(face: Face) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from rqflow.errors import BadSchedule
 from rqflow.schedules import zones
-from rqflow.schedules.checking import check_schedule_id, check_spec
+from rqflow.schedules.checking import check_schedule_id, check_template, check_timetable
 from rqflow.schedules.cron import ALIASES, read_cron
 from rqflow.schedules.keywords import KEYWORDS, ScheduleKeywords, with_keywords
 from rqflow.schedules.policy import Action, Policy
@@ -99,6 +99,7 @@ def test_h_is_a_value_of_the_schedules_own() -> None:
         ("0 0 30 2 *", "never fires"),
         ("0 0 13 * fri#2", "give two specs"),
         ("0 0 15W * mon", "give two specs"),
+        ("0 0 28,*/5 * mon", "a star inside a list"),
         ("@reboot", "no alias '@reboot'; there are @yearly"),
         ("@every 5m", "for an interval use every"),
         ("0" * 201, "201 characters"),
@@ -195,7 +196,10 @@ def test_keywords_and_their_types_name_the_same() -> None:
         ("catch_up", -1), ("catch_up", "1s"),
         ("buffer_limit", 0), ("buffer_limit", True), ("buffer_limit", 1_001), ("pause_after", 1.5),
         ("max_runs", 0), ("keep_result", "yes"), ("template", 3), ("notes", "x" * 2_001), ("start", "soon"),
-        ("start", 5), ("end", "2026-13-01"), ("except_dates", "2026-12-25"), ("except_dates", ["25.12."]),
+        ("start", 5), ("end", "2026-13-01"),
+        ("start", "0001-01-01T00:00:00+14:00"), ("start", "1969-12-31"), ("end", "2201-01-01"),
+        ("end", "9999-12-31T23:59:59-12:00"), ("end", "9999-12-31T23:59:59"),
+        ("except_dates", "2026-12-25"), ("except_dates", ["25.12."]),
         ("except_dates", [datetime(2026, 12, 25)]), ("except_dates", [date(2026, 1, 1)] * 1_001),  # noqa: DTZ001
     ],
 )  # fmt: skip
@@ -230,7 +234,7 @@ def test_a_bad_value_is_refused_by_its_name(name: str, value: Any) -> None:
 def test_what_does_not_go_together_or_never_comes_is_refused(field: str, keywords: dict[str, Any]) -> None:
     """With the field that is wrong."""
     with pytest.raises(BadSchedule) as caught:
-        check_spec(with_keywords(PLAIN, keywords), "s", now=NOW)
+        check(with_keywords(PLAIN, keywords))
     assert caught.value.field == field
 
 
@@ -240,4 +244,10 @@ def test_a_bad_id_of_a_schedule_is_refused(id: Any) -> None:
     with pytest.raises(BadSchedule) as caught:
         check_schedule_id(id)
     assert caught.value.field == "id"
-    check_spec(with_keywords(PLAIN, {"cron": "@daily"}), check_schedule_id("nächtlich/1"), now=NOW)
+    check(with_keywords(PLAIN, {"cron": "@daily"}), check_schedule_id("nächtlich/1"))
+
+
+def check(spec: ScheduleSpec, schedule: str = "s") -> None:
+    """As whoever writes it."""
+    check_timetable(spec.timetable, schedule, now=NOW)
+    check_template(spec.action.template, schedule, now=NOW, id_bytes=512)
