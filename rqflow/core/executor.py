@@ -163,6 +163,7 @@ class Executor:
     def _advance(self, batch: _Batch, count: int) -> Decision:
         run = self._run or self._start(batch)
         run.ledger.load(batch.records, follow=batch.rerun)
+        run.ended_outside = batch.ended_outside
         self.size += batch.size
         close, warnings = self._apply(run, batch)
         run.replaying = False

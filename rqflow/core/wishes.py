@@ -11,7 +11,7 @@ from rqflow.core import commands
 from rqflow.core.events import Payload, WorkflowStarted
 from rqflow.core.failure import failure_of
 from rqflow.core.futures import DurableTimer
-from rqflow.core.gate import Gate
+from rqflow.core.gate import Gate, RunDropped
 from rqflow.core.ids import child_id, child_run, place_seed
 from rqflow.core.ledger import Ledger
 from rqflow.core.loop import RunLoop, delay_ms
@@ -32,6 +32,8 @@ class Wishes:
         self.ledger = Ledger(self.gate)
         self.loop = RunLoop(self, self.gate, place_seed(started.run))  # type: ignore[abstract]  # guards.py sets them
         self.replaying = False
+        self.ended_outside = False
+        """The history that is replayed ends with an end that the code did not come to."""
         self.mismatch: ReplayMismatch | None = None
         """Found where user code could swallow it; the step is over as soon as it is set."""
 
@@ -118,9 +120,11 @@ class Wishes:
         if self.replaying:
             # Drawing again could give another value than the one the run went on with. User code may swallow what is
             # raised here, so the step is ended too.
+            self.loop.stopped = True
+            if self.ended_outside:
+                raise RunDropped("the run was ended before its code came to this side effect")
             asked = f"SideEffectRecorded #{id}"
             self.mismatch = ReplayMismatch(self.ledger.settled + 1, "no such side effect", asked)
-            self.loop.stopped = True
             raise self.mismatch
         self.gate.reading = "a side effect"
         try:

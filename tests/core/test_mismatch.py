@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -183,6 +184,34 @@ def test_a_run_that_was_ended_from_outside_is_followed_as_far_as_it_went(end: An
     assert executor.ended
     assert executor.length == 2
     assert executor.query("state", b"") == b"seen"
+
+
+@pytest.mark.parametrize("end", [events.WorkflowTerminated(reason="enough"), events.WorkflowTimedOut()])
+@pytest.mark.parametrize("aside", [False, True], ids=["main", "aside"])
+def test_a_run_that_was_ended_before_a_side_effect_was_drawn_is_followed_as_far_as_it_went(
+    end: Any, aside: bool
+) -> None:
+    """The news before the end may never have had a turn. Nothing is drawn for a run that is over."""
+    drawn = list[int]()
+
+    async def draw() -> None:
+        with contextlib.suppress(Exception):
+            run().side_effect(lambda: drawn.append(1) or b"")  # type: ignore[func-returns-value]
+        await call("never asked for")
+
+    async def main(payload: Payload) -> Payload:
+        run().on_query("state", lambda _: b"seen")
+        await call()
+        await (asyncio.create_task(draw()) if aside else draw())
+        return b""
+
+    stage = Stage(main)
+    history = [*stage.history, stamp(ActivityCompleted(id=1)), stamp(CancelRequested()), stamp(end)]
+    executor = Executor(Definition(main))
+    assert executor.advance(history, replayed=len(history)) == Decision()
+    assert executor.ended
+    assert executor.query("state", b"") == b"seen"
+    assert not drawn
 
 
 def test_a_run_that_failed_because_a_limit_refused_its_turn_is_followed_as_far_as_it_went() -> None:
