@@ -114,6 +114,7 @@ class LiveRun(Wishes):
 
     def continue_as_new(self, workflow: str | None, payload: Payload) -> NoReturn:
         self.gate.check("workflow.continue_as_new")
+        self.loop.leaving = True
         raise ContinueAsNew(workflow, payload)
 
     # ---- the executor's side -----------------------------------------------------------------------------------

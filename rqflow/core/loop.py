@@ -58,6 +58,8 @@ class RunLoop(GuardedLoop):
         """What `rqflow.core.run.current()` finds."""
         self.now = 0.0
         """Seconds since the epoch, of the event that is being applied."""
+        self.leaving = False
+        """The code has asked to go on as a new run, and said with what."""
         self.stopped = False
         """Set to end the step after the callback that is running."""
         self.lost = Lost()
@@ -95,6 +97,11 @@ class RunLoop(GuardedLoop):
                 if self.stopped:
                     return count
         return count
+
+    @property
+    def over(self) -> bool:
+        """What the run comes to is settled: code that still runs beside or after that changes nothing any more."""
+        return self.leaving or (self.main is not None and self.main.done())
 
     def _ended(self, task: RunTask[Any]) -> None:
         self.tasks.pop(task, None)

@@ -112,8 +112,8 @@ class Mailbox:
     def read(self, receipt: Receipt) -> None:
         """The receiver reads its signal. Raises CancelledError if that went back, and on to somebody else."""
         letter = receipt.letter
-        if letter is None:
-            return
+        if letter is None or self._loop.over:
+            return  # what the run comes to is settled by now: the next one gets the signal
         if receipt in self._handed:
             del self._handed[receipt]
         elif letter in (kept := self._kept.get(receipt.name, [])):
@@ -162,7 +162,7 @@ class Mailbox:
     def _call_handler(self, name: str) -> None:
         """Hand one kept signal to the handler. One callback for each, so that one that raises harms no other."""
         letters = self._kept.get(name)
-        if not letters:
+        if not letters or self._loop.over:
             return
         _, event = letters.pop(0)
         self._distribute(name)

@@ -567,6 +567,69 @@ def test_p8_what_was_not_read_is_carried_through_continue_as_new() -> None:
     stage.replay()
 
 
+def test_p8_signals_are_carried_that_a_handler_was_to_get_after_the_next_run_was_asked_for() -> None:
+    """[P8] The handler comes too late to be of use to the next run: its signals wait for the next run's."""
+
+    async def main(payload: Payload) -> Payload:
+        await call()
+        seen = list[Payload]()
+        run().on_signal("go", seen.append)
+        run().continue_as_new(None, b"".join(seen))
+
+    stage = Stage(main)
+    stage.tell(*map(signal, (b"1", b"2", b"3")))
+    close = stage.tell(ActivityCompleted(id=1)).close
+    assert isinstance(close, Continue)
+    assert close.started.payload == b""
+    assert close.carried == tuple(map(signal, (b"1", b"2", b"3")))
+
+
+def test_p8_signals_are_carried_that_come_behind_the_one_whose_handler_asks_for_the_next_run() -> None:
+    """[P8] All that wait are handed over in one step; those behind the last that counted are not lost."""
+
+    async def main(payload: Payload) -> Payload:
+        await call()
+        seen = list[Payload]()
+
+        def collect(value: Payload) -> None:
+            seen.append(value)
+            if len(seen) == 2:
+                run().continue_as_new(None, b"".join(seen))
+
+        run().on_signal("go", collect)
+        await asyncio.Event().wait()
+        return b""
+
+    stage = Stage(main)
+    stage.tell(*map(signal, (b"1", b"2", b"3", b"4")))
+    close = stage.tell(ActivityCompleted(id=1)).close
+    assert isinstance(close, Continue)
+    assert close.started.payload == b"12"
+    assert close.carried == tuple(map(signal, (b"3", b"4")))
+
+
+def test_p8_a_signal_is_carried_that_a_task_reads_after_the_next_run_was_asked_for() -> None:
+    """[P8] A task that runs beside the end, or cleans up after it, takes nothing from the next run."""
+
+    async def read() -> None:
+        await run().receive("go")
+
+    async def main(payload: Payload) -> Payload:
+        await call()
+        background = asyncio.create_task(read())
+        try:
+            run().continue_as_new(None, b"")
+        finally:
+            assert not background.done()
+            await run().receive("go")
+
+    stage = Stage(main)
+    stage.tell(signal(b"1"), signal(b"2"))
+    close = stage.tell(ActivityCompleted(id=1)).close
+    assert isinstance(close, Continue)
+    assert close.carried == (signal(b"1"), signal(b"2"))
+
+
 def test_p8_updates_in_the_last_step_are_carried_or_answered() -> None:
     """[P8] Begun ones are told that the run ended, others go on to the next run."""
 
