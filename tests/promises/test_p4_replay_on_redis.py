@@ -9,30 +9,12 @@ from typing import Any
 import pytest
 
 from rqflow.authoring.registry import load_modules
-from rqflow.backend.calls.instances import ReadHistory
 from rqflow.client.handle import AsyncHandle
-from rqflow.core.commands import Decision, record_of
-from rqflow.core.events import Stamped
-from rqflow.core.executor import Executor
-from rqflow.core.wire import decode_stored
-from rqflow.worker.decisions import end_of
-from tests.promises.evidence import history_of, turns_of
+from tests.programs.replays import check_cold, check_pieces, check_prefixes, stamped
+from tests.promises.evidence import history_of
 from tests.promises.processes import VERBS
 from tests.promises.verbs import ORDER, collecting, order
 from tests.promises.yard import Yard
-
-
-async def stamped(yard: Yard, instance: str) -> list[Stamped]:
-    """The last run's events, with their times."""
-    page = await yard.backend.call(ReadHistory(partition=yard.store.at(instance), instance=instance))
-    assert len(page.events) == page.length
-    return [decode_stored(stored) for stored in page.events]
-
-
-def written(decision: Decision) -> list[object]:
-    """What a decision adds to a history."""
-    ends = [] if decision.close is None else [end_of(decision.close)]
-    return [*map(record_of, decision.commands), *ends]
 
 
 async def test_p4_what_workers_wrote_is_decided_again_from_every_prefix(ground: Yard) -> None:
@@ -46,13 +28,7 @@ async def test_p4_what_workers_wrote_is_decided_again_from_every_prefix(ground: 
         assert await ground.results([gatherer]) == [list(range(9))]
     workflows = load_modules([VERBS]).workflows
     for handle, name in [*((handle, "order") for handle in handles), (gatherer, "collecting")]:
-        before: list[Stamped] = []
-        for news, records in turns_of(await stamped(ground, handle.id)):
-            fresh = Executor(workflows[name])
-            decision = fresh.advance([*before, *news], replayed=len(before))
-            assert written(decision) == [each.event for each in records]
-            fresh.close()
-            before += news + records
+        check_prefixes(workflows[name], await stamped(ground.backend, handle.id))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -61,16 +37,7 @@ async def test_p4_what_workers_wrote_is_followed_in_any_pieces(ground: Yard, see
     async with ground.worker():
         handle = await ground.client.start(order, ground.folder)
         assert await ground.results([handle]) == [ORDER]
-    chance, executor, piece = Random(seed), Executor(load_modules([VERBS]).workflows["order"]), list[Stamped]()
-    for news, records in turns_of(await stamped(ground, handle.id)):
-        piece += news + records
-        if chance.random() < 0.5:
-            assert executor.advance(piece, replayed=len(piece)) == Decision()
-            piece = []
-    if piece:
-        assert executor.advance(piece, replayed=len(piece)) == Decision()
-    assert executor.ended
-    executor.close()
+    check_pieces(load_modules([VERBS]).workflows["order"], await stamped(ground.backend, handle.id), Random(seed))
 
 
 async def test_p4_cached_and_cold_workers_take_turns_on_one_instance(ground: Yard) -> None:
@@ -87,8 +54,6 @@ async def test_p4_cached_and_cold_workers_take_turns_on_one_instance(ground: Yar
     await ground.check([*handles, *orders])
     workflows = load_modules([VERBS]).workflows
     for handle in handles:
-        events = await stamped(ground, handle.id)
-        cold = Executor(workflows["collecting"])
-        assert cold.advance(events, replayed=len(events)) == Decision()
+        events = await stamped(ground.backend, handle.id)
+        check_cold(workflows["collecting"], events)
         assert [each.event for each in events] == await history_of(ground.backend, handle.id)
-        cold.close()
