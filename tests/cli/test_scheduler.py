@@ -8,7 +8,6 @@ from pathlib import Path
 from rqflow.backend.redis.embedded import EmbeddedServer
 from tests.cli.shell import ROOT, RQFLOW, Shell, running, until
 
-
 COMMAND = (*RQFLOW, "scheduler")
 
 

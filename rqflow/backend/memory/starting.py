@@ -164,8 +164,9 @@ def _refuse(partition: Partition, letter: StartLetter, status: str) -> None:
         )
         body = encode(ChildFailed(id=letter.parent.command, payload=failure))
         _tell_parent(partition, letter, letter.parent, body, ended=True)
-    elif letter.order is not None:
+    else:
         order = letter.order
+        assert order is not None  # either a parent or a schedule has asked
         partition.post(EndLetter(to=order.schedule, generation=order.generation, run=letter.run, status="refused"))
 
 
