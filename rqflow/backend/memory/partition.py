@@ -135,7 +135,8 @@ class Partition:
         before = row.status
         row.status = advance(INSTANCE, before, trigger)
         self.changed.add(row.instance)
-        if row.status != before:
+        # That it runs is told with how it came to run: started, resumed.
+        if row.status not in (before, "running"):
             self.tell(row, row.status)
 
     def tell(self, row: Row, what: str, *, name: str = "", payload: Payload = b"") -> None:

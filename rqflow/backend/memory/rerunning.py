@@ -8,7 +8,7 @@ from rqflow.backend.calls.reruns import Rerun
 from rqflow.backend.memory.closing import terminate
 from rqflow.backend.memory.partition import Partition
 from rqflow.backend.memory.rows import Row
-from rqflow.backend.memory.starting import enter, replace
+from rqflow.backend.memory.starting import enter, remember_of, replace
 from rqflow.core.states import CLOSED
 from rqflow.core.wire import stored
 from rqflow.errors import InstanceExists, InstanceNotClosed, InstanceNotFound
@@ -54,8 +54,7 @@ def _row(partition: Partition, call: Rerun, before: Row | None) -> Row:
         timeout_ms=call.timeout_ms,
         reason=call.reason,
     )
-    if before is not None:
-        row.remember(before.first_run, created=True)
+    remember_of(row, before)
     row.remember(call.run, created=True)
     for event in call.history:
         row.history.append(event)

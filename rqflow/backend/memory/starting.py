@@ -76,11 +76,17 @@ def _create(partition: Partition, call: Start, before: Row | None) -> Row:
         lane=call.lane,
         timeout_ms=None if call.timeout is None else span_ms(call.timeout),
     )
-    if before is not None:
-        row.remember(before.first_run, created=True)
+    remember_of(row, before)
     row.remember(call.run, created=True)
     enter(partition, row, call.started)
     return row
+
+
+def remember_of(row: Row, before: Row | None) -> None:
+    """A late repeat of what was asked of the instance that had the id must not reach the one that has it now."""
+    if before is not None:
+        row.requests = before.requests
+        row.remember(before.first_run, created=True)
 
 
 def enter(partition: Partition, row: Row, started: bytes) -> None:
@@ -150,6 +156,7 @@ def start_by_letter(partition: Partition, letter: StartLetter) -> None:
         parent=letter.parent,
         order_of=letter.order,
     )
+    remember_of(row, existing)
     enter(partition, row, letter.body)
     if letter.parent is not None and letter.tell_start:
         body = encode(ChildStarted(id=letter.parent.command, run=row.run))

@@ -20,7 +20,9 @@ SWEPT: Final = 100
 def register(partition: Partition, call: Register) -> None:
     """Announce a worker, and let instances of its queues go on that stalled under another build."""
     until_ms = partition.now_ms + span_ms(call.lease)
-    partition.workers[call.worker.id] = Worker(record=call.worker, lease_until_ms=until_ms)
+    before = partition.workers.get(call.worker.id)
+    stats = before.stats if before else b""
+    partition.workers[call.worker.id] = Worker(record=call.worker, lease_until_ms=until_ms, stats=stats)
     _retry_stalled(partition, call.worker.build, call.worker.subscription.workflow_queues)
 
 
@@ -30,7 +32,7 @@ def renew(partition: Partition, call: Renew) -> bool:
     if worker is None or worker.dead:
         return False
     worker.lease_until_ms = partition.now_ms + span_ms(call.lease)
-    worker.stats = call.stats
+    worker.stats = call.stats or worker.stats
     for token, details in call.heartbeats:
         ticket = partition.streams.tickets.get(token)
         if ticket is not None and ticket.worker == call.worker and ticket.kind == "activity":
