@@ -104,6 +104,20 @@ def test_the_history_of_an_earlier_run_is_looked_at_too(hub: Checked) -> None:
     assert (found.word, found.key) == ("history_order", f"history:{first}")
 
 
+def test_answers_of_a_run_without_a_history_belong_to_it(hub: Checked) -> None:
+    """[P10] A run that goes on for another has its answers before its first turn; those of no run are left over."""
+    store = hub.store
+    store.start("i")
+    started = events.WorkflowStarted(workflow="checkout", instance="i", run="second", queue="q")
+    answer = commands.AnswerUpdate(id=1, update="u", accepted=True, payload=b"1")
+    store.commit(store.turn(), answer, close=Continue(started=started))
+    assert hub.violations() == ()
+    store.redis.hset(store.key("answers", "nobody"), "u", "1")
+    store.redis.set(store.key("instance", "spoiled"), "no hash")
+    store.redis.zadd(store.key("ids"), {"spoiled": 0})
+    assert ("key_extra", "answers:nobody") in {(one.word, one.key) for one in hub.violations()}
+
+
 def test_an_earlier_run_that_goes_while_it_is_read_is_no_violation(hub: Checked) -> None:
     """[P2] Its time to live ends between two pages."""
     store = hub.store
@@ -203,8 +217,8 @@ def test_a_missing_record_is_told(hub: Checked) -> None:
 
 
 def test_every_kind_of_key_is_known() -> None:
-    """Of all that keys.py names, only channels are no keys."""
-    assert set(TYPE_OF) == set(TEMPLATES) - {"changed", "schedules_changed"}
+    """Of all that keys.py names, only channels, and what is never there, are no keys."""
+    assert set(TYPE_OF) == set(TEMPLATES) - {"changed", "schedules_changed", "nowhere"}
     assert kind_of(b"worker-info:w:1") == ("worker_info", b"w:1")
     assert kind_of(b"outbox") == ("outbox", b"")
     assert kind_of(b"outbox:x")[0] == ""
@@ -268,3 +282,4 @@ def test_p8_news_that_cannot_stand_where_they_are_are_told() -> None:
     assert words((1, SCHEDULED)) == ["inbox_order"]
     assert words((10**9, signal), (1, signal)) == ["inbox_order"]
     assert words((10**9, signal), (1, signal), runs=2) == []
+    assert words((10**9, STARTED), (1, signal), fresh=True) == []

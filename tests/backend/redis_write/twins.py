@@ -1,189 +1,191 @@
-"""Twins: the memory store and the scripts, given the same calls; what one does the other must do."""
+"""Twins: the memory store and the scripts, given the same calls at the same times; what one does the other must do."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, cast
 
+import redis
+
 from rqflow.backend.calls.call import Call
-from rqflow.backend.calls.tasks import ActivityTask, DropOutbox, FireDue, Message, ReadOutbox, Receive, WorkflowTask
+from rqflow.backend.calls.schedules import Written
+from rqflow.backend.calls.tasks import (
+    ActivityTask,
+    Committed,
+    DropOutbox,
+    Entry,
+    Message,
+    ReadOutbox,
+    Receive,
+    WorkflowTask,
+)
 from rqflow.backend.memory.rows import WaitingActivity, WaitingTimer
 from rqflow.backend.memory.store import MemoryStore
 from rqflow.core import events
 from rqflow.core.wire import decode_failure, decode_stored
 from rqflow.errors import BadInput, LimitReached, RqflowError
-from tests.backend.redis_write.scripted import DAY, Scripted
+from tests.backend.redis_write.clocked import Clocked, Fault
+from tests.backend.redis_write.scripted import DAY, SUBSCRIPTION
 
-_UNPACK: Final = "return cjson.encode(cmsgpack.unpack(ARGV[1]))"
+_UNPACK: Final = """
+local found = {}
+for place, packed in ipairs(ARGV) do found[place] = cjson.encode(cmsgpack.unpack(packed)) end
+return found
+"""
 
 
 class Twins:
     """Two stores of the same hub."""
 
-    def __init__(self, scripted: Scripted) -> None:
-        self.scripted = scripted
-        self.now_ms = 1_000_000_000_000
-        info = scripted.place.hub
+    def __init__(self, server: redis.Redis, partitions: int, fault: Fault | None = None) -> None:
+        self.scripted = Clocked(server, partitions, fault=fault)
+        info = self.scripted.place.hub
         self.memory = MemoryStore(
-            hub=info.name, partitions=info.partitions, retention=DAY, limits=scripted.place.limits, now_ms=self._now
+            hub=info.name,
+            partitions=partitions,
+            retention=DAY,
+            limits=self.scripted.place.limits,
+            now_ms=lambda: self.scripted.now_ms,
         )
+        self.partitions = range(partitions)
+        self.sent = Counter[type[Call[Any]]]()
+        """How many calls of each kind were sent."""
 
-    def _now(self) -> int:
-        return self.now_ms
+    def at(self, instance: str) -> int:
+        """The partition of an instance."""
+        return self.scripted.at(instance)
 
-    def pass_by(self, span: timedelta) -> None:
-        self.now_ms += span // timedelta(milliseconds=1)
-        self.scripted.pass_by(span)
-
-    def both(self, call: Call[Any], other: Call[Any] | None = None) -> tuple[Any, Any]:
-        """The answers of both, which are alike as far as times and tokens allow. `other`: what the scripts get."""
+    def apply(self, call: Call[Any], other: Call[Any] | None = None) -> tuple[Any, Any]:
+        """The answers of both, errors as values. `other`: what the scripts get."""
+        self.sent[type(call)] += 1
         [ours] = self.memory.apply_all([call])
-        theirs = self.scripted.send(other or call)
-        assert shape(ours) == shape(theirs), f"{call}: memory answers {ours!r}, the scripts {theirs!r}"
-        return ours, theirs
+        return ours, self.scripted.send(other or call)
 
-    def take(self, call: Callable[[], Call[Any]]) -> list[tuple[Any, Any]]:
+    def both(self, call: Call[Any], other: Call[Any] | None = None, see: Callable[[Any], Any] = lambda one: one) -> Any:
+        """The answer of both, which is the same as far as `see` sees it."""
+        ours, theirs = self.apply(call, other)
+        seen = [shape(one) if isinstance(one, RqflowError) else see(_counted(one)) for one in (ours, theirs)]
+        assert seen[0] == seen[1], f"{call}: memory answers {seen[0]!r}, the scripts {seen[1]!r}"
+        return ours
+
+    def take(self, call: Call[Any], other: Call[Any] | None = None) -> list[tuple[Any, Any]]:
         """Pairs of the same task."""
-        [ours] = self.memory.apply_all([call()])
-        theirs = self.scripted.send(call())
-        if isinstance(ours, RqflowError):
-            assert type(ours) is type(theirs), f"memory answers {ours!r}, the scripts {theirs!r}"
+        ours, theirs = self.apply(call, other)
+        if isinstance(ours, RqflowError) or isinstance(theirs, RqflowError):
+            assert shape(ours) == shape(theirs), f"{call}: memory answers {ours!r}, the scripts {theirs!r}"
             return []
-        one, other = sorted(ours.tasks, key=_name), sorted(theirs.tasks, key=_name)  # type: ignore[union-attr]
-        seen = [list(map(_seen, one)), list(map(_seen, other))]
-        assert seen[0] == seen[1], f"memory gives {seen[0]}, the scripts {seen[1]}"
-        told = len(ours.notices), len(theirs.notices)  # type: ignore[union-attr]
-        assert told[0] == told[1], f"memory tells of {told[0]} canceled activities, the scripts of {told[1]}"
-        return list(zip(one, other, strict=True))
+        one, other_ = sorted(ours.tasks, key=_name), sorted(theirs.tasks, key=_name)
+        seen = [list(map(_seen, one)), list(map(_seen, other_))]
+        assert seen[0] == seen[1], f"{call}: memory gives {seen[0]}, the scripts {seen[1]}"
+        told = [(len(each.notices), each.now_ms, each.next_lapse_ms, each.outbox) for each in (ours, theirs)]
+        assert told[0] == told[1], f"{call}: memory tells {told[0]}, the scripts {told[1]}"
+        return list(zip(one, other_, strict=True))
 
-    def fire(self) -> None:
-        """Handle all that is due. Numbers may differ: a member may be out of date in one and gone in the other."""
-        for partition in range(self.scripted.place.hub.partitions):
-            call = FireDue(partition=partition)
-            for do in (self.memory.apply, self.scripted.do):
-                for _ in range(100):
-                    if not do(call):
-                        break
+    def block(self, partition: int, worker: str) -> list[tuple[Entry, Entry]] | None:
+        """What a blocked read leases: at most one entry of each stream. None: nothing that can be compared."""
+        streams_of = self.memory._partitions[partition].streams
+        if any(len(streams_of.waiting(name)) > 1 for name in (f"worker:{worker}", "workflows:q", "activities:q")):
+            return None  # which of them is first, of those that one call has queued, is nobody's promise
+        ours = self.memory.lease_entries(partition, worker, SUBSCRIPTION)
+        if ours is None:
+            return None
+        names = [f"worker:{worker}", "workflows:q", "activities:q"]
+        streams = {self.scripted.key("meta", partition=partition).removesuffix("meta") + name: ">" for name in names}
+        found = cast("list[Any]", self.scripted.redis.xreadgroup("rqflow", worker, streams, count=1))  # type: ignore[arg-type]
+        theirs = [
+            Entry(
+                partition=partition,
+                stream=stream.decode(),
+                id=id.decode(),
+                fields=tuple(fields.items()),
+            )
+            for stream, entries in found
+            for id, fields in entries
+        ]
+        assert [one.stream for one in ours] == [one.stream.split("}:", 1)[1] for one in theirs], (ours, theirs)
+        return list(zip(ours, theirs, strict=True))
 
-    def relay(self) -> None:
-        """Carry letters until none is left, in both."""
+    def relay(self, source: int, to: int, *, drop: bool) -> int:
+        """Carry the messages of one partition to another. Without `drop` they stay, and will come again."""
+        call = ReadOutbox(partition=source, limit=1_000)
+        ours, theirs = (tuple(one for one in found if one.to == to) for found in self.apply(call))
+        assert len(ours) == len(theirs), f"memory sends {ours}, the scripts {theirs}"
+        if ours:
+            self.both(
+                Receive(partition=to, source=source, messages=ours),
+                Receive(partition=to, source=source, messages=theirs),
+            )
+            if drop:
+                ids = [tuple(one.id for one in messages) for messages in (ours, theirs)]
+                self.both(DropOutbox(partition=source, ids=ids[0]), DropOutbox(partition=source, ids=ids[1]))
+        return len(ours)
+
+    def relay_all(self) -> None:
+        """Until no message is left."""
         for _ in range(100):
-            moved = 0
-            for source in range(self.scripted.place.hub.partitions):
-                ours = self.memory.apply(ReadOutbox(partition=source))
-                theirs = self.scripted.do(ReadOutbox(partition=source))
-                assert sorted(one.to for one in ours) == sorted(one.to for one in theirs)
-                moved += len(ours)
-                _carry(self.memory.apply, source, ours)
-                _carry(self.scripted.do, source, theirs)
-            if not moved:
+            if not sum(self.relay(source, to, drop=True) for source in self.partitions for to in self.partitions):
                 return
+        raise AssertionError("messages breed messages")
+
+    # ---- what both know ---------------------------------------------------------------------------------------
 
     def compare(self) -> None:
         """Both know the same."""
         for number, partition in enumerate(self.memory._partitions):
-            known = {row.instance for row in partition.rows.by_id.values()}
-            listed = cast(
-                "list[bytes]", self.scripted.redis.zrange(self.scripted.key("created", partition=number), 0, -1)
+            ours = {row.instance: _memory_view(row) for row in partition.rows.by_id.values()}
+            theirs = self._redis_views(number)
+            assert ours.keys() == theirs.keys()
+            for instance, view in ours.items():
+                other = theirs[instance]
+                differs = {name: (view[name], other[name]) for name in view if view[name] != other[name]}
+                assert not differs, f"{instance}: memory and Redis: {differs}"
+
+    def _redis_views(self, partition: int) -> dict[str, dict[str, Any]]:
+        store = self.scripted
+        names = [
+            one.decode() for one in cast("list[bytes]", store.redis.zrange(store.key("created", "", partition), 0, -1))
+        ]
+        rows = self._each([("hgetall", "instance", name) for name in names], partition)
+        found = {}
+        asked = [
+            (verb, kind, argument)
+            for name, row in zip(names, rows, strict=True)
+            for verb, kind, argument in (
+                ("hgetall", "outstanding", row[b"run"].decode()),
+                ("history", "history", row[b"run"].decode()),
+                ("history", "inbox", name),
+                ("hkeys", "children", name),
             )
-            assert {one.decode() for one in listed} == known
-            self._check_tasks(number)
-            for row in partition.rows.by_id.values():
-                ours, theirs = self._memory_view(row), self._redis_view(row.instance, number)
-                differs = {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
-                assert not differs, f"{row.instance}: memory and Redis: {differs}"
+        ]
+        answers = self._each(asked, partition)
+        packed = [row.get(b"attributes") or b"\x80" for row in rows]
+        packed += [value for waiting in answers[::4] for name, value in waiting.items() if name[:1] == b"a"]
+        unpacked = (
+            [json.loads(one) for one in cast("list[bytes]", store.redis.eval(_UNPACK, 0, *packed))] if packed else []
+        )
+        records = iter(unpacked[len(rows) :])
+        for place, (name, row) in enumerate(zip(names, rows, strict=True)):
+            waiting, history, inbox, children = answers[4 * place : 4 * place + 4]
+            found[name] = _redis_view(row, waiting, unpacked[place], records) | {
+                "history": list(map(_told, history)),
+                "inbox": list(map(_told, inbox)),
+                "children": {child.decode() for child in children},
+            }
+        return found
 
-    def _check_tasks(self, partition: int) -> None:
-        """[P6] A task in a stream is the one that its instance has; one that has news and runs has a task."""
-        store, redis = self.scripted, self.scripted.redis
-        entries, in_front = set(), len(store.key("meta", partition=partition)) - len("meta")
-        for kind in ("workflows", "worker"):
-            for stream in cast("list[bytes]", redis.keys(store.key(kind, "*", partition))):
-                for id, fields in cast("list[tuple[bytes, dict[bytes, bytes]]]", redis.xrange(stream)):
-                    if fields[b"kind"] == b"task":
-                        entries.add((fields[b"instance"].decode(), f"{id.decode()}@{stream.decode()[in_front:]}"))
-        tasks = set()
-        for instance in cast("list[bytes]", redis.zrange(store.key("created", partition=partition), 0, -1)):
-            name = instance.decode()
-            row = redis.hgetall(store.key("instance", name, partition))
-            token = cast("dict[bytes, bytes]", row).get(b"task", b"").decode()
-            if token and token != "waiting":
-                tasks.add((name, token))
-            if cast("dict[bytes, bytes]", row)[b"status"] == b"running":
-                assert bool(redis.exists(store.key("inbox", name, partition))) <= bool(token), f"{name} is stuck"
-        assert entries == tasks
-
-    def _memory_view(self, row: Any) -> dict[str, Any]:
-        return {
-            "status": row.status,
-            "run": row.run,
-            "runs": row.runs,
-            "workflow": row.workflow,
-            "attributes": {name: json.dumps(value) for name, value in row.attributes.items()},
-            "custom": row.custom_status,
-            "cancel": row.cancel_requested,
-            "task": row.task.replace("leased", "queued"),
-            "sticky": row.sticky if row.status == "running" else "",
-            "losses": row.losses,
-            "history": list(map(_told, row.history.events)),
-            "inbox": list(map(_told, row.inbox)),
-            "deadline": row.deadline_ms is not None,
-            "activities": {
-                str(id): (one.state.replace("leased", "queued"), one.attempt, one.losses)
-                for id, one in row.waiting.items()
-                if isinstance(one, WaitingActivity)
-            },
-            "timers": {str(id) for id, one in row.waiting.items() if isinstance(one, WaitingTimer)},
-            "waiting": len(row.waiting),
-        }
-
-    def _redis_view(self, instance: str, partition: int) -> dict[str, Any]:
-        store, redis = self.scripted, self.scripted.redis
-        raw = cast("dict[bytes, bytes]", redis.hgetall(store.key("instance", instance, partition)))
-        row = {name.decode(): value for name, value in raw.items()}
-        run, status = row["run"].decode(), row["status"].decode()
-        waiting = cast("dict[bytes, bytes]", redis.hgetall(store.key("outstanding", run, partition)))
-        activities = {
-            name.decode()[2:]: json.loads(cast("bytes", redis.eval(_UNPACK, 0, value)))
-            for name, value in waiting.items()
-            if name.startswith(b"a:")
-        }
-        packed = row.get("attributes", b"")
-        task = row.get("task", b"").decode()
-        order = int(row["order"])
-        for index in (
-            "created",
-            f"status:{status}",
-            f"workflow:{row['workflow'].decode()}",
-            f"queue:{row['queue'].decode()}",
-        ):
-            name, _, argument = index.partition(":")
-            assert redis.zscore(store.key(name, argument, partition), instance) == order, index
-        history = cast("list[bytes]", redis.lrange(store.key("history", run, partition), 0, -1))
-        inbox = cast("list[bytes]", redis.lrange(store.key("inbox", instance, partition), 0, -1))
-        assert int(row["length"]) == len(history)
-        assert int(row["bytes"]) == sum(map(len, history))
-        return {
-            "status": status,
-            "run": run,
-            "runs": int(row["runs"]),
-            "workflow": row["workflow"].decode(),
-            "attributes": json.loads(cast("bytes", redis.eval(_UNPACK, 0, packed))) if packed else {},
-            "custom": row.get("custom", b""),
-            "cancel": row.get("cancel_requested") == b"1",
-            "task": task if task in ("", "waiting") else "queued",
-            "sticky": row.get("sticky", b"").decode() if status == "running" else "",
-            "losses": int(row.get("losses", b"0")),
-            "history": list(map(_told, history)),
-            "inbox": list(map(_told, inbox)),
-            "deadline": bool(row.get("deadline_ms")),
-            "activities": {id: (one[0], one[2], one[3]) for id, one in activities.items()},
-            "timers": {name.decode()[2:] for name in waiting if name.startswith(b"t:")},
-            "waiting": len(waiting),
-        }
+    def _each(self, asked: Sequence[tuple[str, str, str]], partition: int) -> list[Any]:
+        pipeline = self.scripted.redis.pipeline(transaction=False)
+        for verb, kind, argument in asked:
+            name = self.scripted.key(kind, argument, partition)
+            if verb == "history":
+                pipeline.lrange(name, 0, -1)
+            else:
+                getattr(pipeline, verb)(name)
+        return pipeline.execute()
 
 
 def carry_all(do: Callable[[Call[Any]], Any], partitions: int) -> None:
@@ -191,22 +193,83 @@ def carry_all(do: Callable[[Call[Any]], Any], partitions: int) -> None:
     for _ in range(100):
         moved = False
         for source in range(partitions):
-            messages = do(ReadOutbox(partition=source))
-            moved = moved or bool(messages)
-            _carry(do, source, messages)
+            messages: Iterable[Message] = do(ReadOutbox(partition=source))
+            for message in messages:
+                moved = True
+                do(Receive(partition=message.to, source=source, messages=(message,)))
+            do(DropOutbox(partition=source, ids=tuple(message.id for message in messages)))
         if not moved:
             return
 
 
-def _carry(do: Callable[[Call[Any]], Any], source: int, messages: Iterable[Message]) -> None:
-    for message in messages:
-        for _ in range(2):
-            do(Receive(partition=message.to, source=source, messages=(message,)))
-    do(DropOutbox(partition=source, ids=tuple(message.id for message in messages)))
+def _memory_view(row: Any) -> dict[str, Any]:
+    return {
+        "status": row.status,
+        "run": row.run,
+        "first": row.first_run,
+        "runs": row.runs,
+        "workflow": row.workflow,
+        "attributes": {name: json.dumps(value) for name, value in row.attributes.items()},
+        "custom": row.custom_status,
+        "cancel": row.cancel_requested,
+        "task": row.task.replace("leased", "queued"),
+        "sticky": row.sticky if row.status == "running" else "",
+        "losses": row.losses,
+        "deadline": row.deadline_ms,
+        "start": row.start_at_ms,
+        "closed": row.closed_at_ms,
+        "result": failure_or(row.result),
+        "activities": {
+            str(id): (one.state.replace("leased", "queued"), one.attempt, one.losses)
+            for id, one in row.waiting.items()
+            if isinstance(one, WaitingActivity)
+        },
+        "timers": {str(id): one.fires_at_ms for id, one in row.waiting.items() if isinstance(one, WaitingTimer)},
+        "waiting": len(row.waiting),
+        "history": list(map(_told, row.history.events)),
+        "inbox": list(map(_told, row.inbox)),
+        "children": set(row.children),
+    }
 
 
-def _name(task: Any) -> tuple[str, str, int]:
-    return type(task).__name__, task.instance, getattr(task, "id", 0)
+def _redis_view(raw: dict[bytes, bytes], waiting: dict[bytes, bytes], attributes: Any, records: Any) -> dict[str, Any]:
+    row = {name.decode(): value for name, value in raw.items()}
+    activities = {name.decode()[2:]: next(records) for name in waiting if name[:1] == b"a"}
+    task = row.get("task", b"").decode()
+    status = row["status"].decode()
+    return {
+        "status": status,
+        "run": row["run"].decode(),
+        "first": row["first"].decode(),
+        "runs": int(row["runs"]),
+        "workflow": row["workflow"].decode(),
+        "attributes": attributes or {},
+        "custom": row.get("custom", b""),
+        "cancel": row.get("cancel_requested") == b"1",
+        "task": task if task in ("", "waiting") else "queued",
+        "sticky": row.get("sticky", b"").decode() if status == "running" else "",
+        "losses": int(row.get("losses", b"0")),
+        "deadline": _number(row.get("deadline_ms")),
+        "start": _number(row.get("start_ms")),
+        "closed": _number(row.get("closed_ms")),
+        "result": failure_or(row.get("result", b"")),
+        "activities": {id: (one[0], one[2], one[3]) for id, one in activities.items()},
+        "timers": {name.decode()[2:]: int(at) for name, at in waiting.items() if name[:1] == b"t"},
+        "waiting": len(waiting),
+    }
+
+
+def _counted(answer: Any) -> Any:
+    """Memory tells of all messages that wait, the scripts of those that this call left: a hint to relay them."""
+    return replace(answer, outbox=0) if isinstance(answer, (Committed, Written)) else answer
+
+
+def _number(value: bytes | None) -> int | None:
+    return int(value) if value else None
+
+
+def _name(task: Any) -> tuple[str, str, str, int]:
+    return type(task).__name__, task.instance, getattr(task, "query", ""), getattr(task, "id", 0)
 
 
 def _seen(task: Any) -> Any:
@@ -216,22 +279,35 @@ def _seen(task: Any) -> Any:
             told = tuple(map(_told, task.history)), tuple(map(_told, task.inbox))
             return replace(task, token="", history=told[0], inbox=told[1], history_bytes=0)
         case ActivityTask():
-            return replace(task, token="", scheduled_at_ms=0, started_at_ms=0)
+            return replace(task, token="")
         case _:
             return replace(task, token="", inbox=tuple(map(_told, task.inbox)))
 
 
+def told(events_: Iterable[bytes]) -> list[Any]:
+    """Stored events as they can be compared."""
+    return list(map(_told, events_))
+
+
 def _told(stored: bytes) -> Any:
-    """An event without its time, and a failure without its words."""
-    event = decode_stored(stored).event
+    """An event with its time, and a failure without its words."""
+    stamped = decode_stored(stored)
+    event = stamped.event
     match event:
         case events.ActivityFailed() | events.ChildFailed() | events.SignalFailed():
-            failure = decode_failure(event.payload)
-            return type(event), event.id, failure.type, failure.kind
+            return stamped.at_ms, type(event), event.id, failure_or(event.payload)
         case events.CancelRequested() | events.WorkflowTerminated():
-            return type(event)
+            return stamped.at_ms, type(event)
         case _:
-            return event
+            return stamped.at_ms, event
+
+
+def failure_or(payload: bytes) -> Any:
+    """A payload; a failure without its words."""
+    if not payload.startswith(b'{"type":'):
+        return payload
+    failure = decode_failure(payload)
+    return failure.type, failure.kind
 
 
 def shape(answer: Any) -> Any:
@@ -239,3 +315,8 @@ def shape(answer: Any) -> Any:
     if isinstance(answer, (LimitReached, BadInput)):
         return "refused", type(answer)
     return type(answer) if isinstance(answer, RqflowError) else answer
+
+
+def span(minutes: float) -> timedelta:
+    """A length of time."""
+    return timedelta(minutes=minutes)

@@ -106,8 +106,9 @@ def check_inbox(stored: Sequence[bytes], *, fresh: bool, runs: int) -> Iterator[
             yield "inbox_order", f"{type(event).__name__} is no news"
         descents += at_ms < last - SLACK_MS
         last = at_ms
-    # A run that goes on for another gets first what is newer than the signals that it takes over.
-    if descents > (runs > 1):
+    # A delayed start has the time at which it began, and a run that goes on for another gets first what is newer than
+    # the signals that it takes over.
+    if descents > (fresh or runs > 1):
         yield "inbox_order", f"time goes back {descents} times"
     if fresh and not stored:
         yield "inbox_order", "there is no start"

@@ -20,6 +20,7 @@ BATCH: Final = 100
 """Instances that one script looks at: about a millisecond of Redis' time."""
 MOST_LEFT: Final = 10_000
 _BEGINNING: Final = b"0"
+_LOOSE: Final = "answers_loose"
 
 
 class Walk:
@@ -29,6 +30,8 @@ class Walk:
         self.looks = looks
         self.left: list[Claim] = []
         """What cannot be settled while messages are under way."""
+        self._loose: dict[int, set[str]] = {}
+        """Runs that have answers and no history."""
         self._prefixes = {
             prefix(looks.hub.name, partition).encode(): partition for partition in range(looks.hub.partitions)
         }
@@ -47,6 +50,7 @@ class Walk:
                 yield from self._page(found)
                 if cursor == _BEGINNING:
                     break
+        yield from self._check_loose()
 
     def _page(self, found: Sequence[bytes]) -> Errand[None]:
         by_partition: dict[int, list[bytes]] = {}
@@ -70,8 +74,7 @@ class Walk:
             if kind == "instance":
                 instances.append(argument)
         for first in range(0, len(known), BATCH):
-            reply = yield from self.looks.run(partition, "look_keys", names=known[first : first + BATCH])
-            self.looks.add(partition, read_findings(reply))
+            yield from self._owners(partition, known[first : first + BATCH])
         yield from self._instances(partition, instances)
         for _, kind, argument, _ in known:
             if kind in INDEXES:
@@ -82,6 +85,33 @@ class Walk:
                 yield from self._pages(partition, "look_due")
             elif kind == "history":
                 yield from check_earlier_run(self.looks, partition, argument)
+
+    def _owners(self, partition: int, names: Sequence[tuple[bytes | str, str, bytes | str, str]]) -> Errand[None]:
+        found = read_findings((yield from self.looks.run(partition, "look_keys", names=names)))
+        for finding in found:
+            if finding.word == _LOOSE and len(self._loose.setdefault(partition, set())) < MOST_LEFT:
+                self._loose[partition].add(finding.detail)
+        self.looks.add(partition, (finding for finding in found if finding.word != _LOOSE))
+
+    def _check_loose(self) -> Errand[None]:
+        """Answers whose run is nobody's, if they are there before and after all instances were asked."""
+        for partition, runs in self._loose.items():
+            names = [(suffix("answers", run), "answers", run, TYPE_OF["answers"]) for run in sorted(runs)]
+            left = yield from self._still_loose(partition, names)
+            cursor = _BEGINNING if left else None
+            while cursor is not None:
+                cursor, current = yield from self.looks.run(partition, "look_runs", cursor=cursor, runs=sorted(left))
+                left -= set(map(text_of, current))
+                cursor = None if cursor == _BEGINNING else cursor
+            left &= yield from self._still_loose(partition, names)
+            self.looks.add(partition, (Finding("key_extra", suffix("answers", run), "", "answers") for run in left))
+
+    def _still_loose(self, partition: int, names: Sequence[tuple[str, str, str, str]]) -> Errand[set[str]]:
+        found = set[str]()
+        for first in range(0, len(names), BATCH):
+            reply = yield from self.looks.run(partition, "look_keys", names=names[first : first + BATCH])
+            found |= {finding.detail for finding in read_findings(reply) if finding.word == _LOOSE}
+        return found
 
     def _pages(self, partition: int, script: str, **arguments: Any) -> Errand[None]:
         cursor = _BEGINNING
