@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from rqflow.backend.calls.instances import Terminate
+from rqflow.backend.calls.schedules import CreateSchedule, ListSchedules, ReadDueSchedules
 from rqflow.backend.calls.suspects import BeginTurn
 from rqflow.backend.calls.tasks import Message, Receive, Sweep, WorkflowTask
 from rqflow.core import commands
@@ -166,3 +167,21 @@ def test_a_turn_that_kills_its_workers_stalls_until_other_code_comes(store: Scri
     assert "lost with 3 workers" in store.row()["reason"]
     store.register("w2", build="b2", lease=DAY)
     assert store.turn(worker="w2").deliveries == 1
+
+
+def test_p7_a_schedule_whose_keys_are_spoiled_stops_no_other(store: Scripted) -> None:
+    """[P7] One without a row, one of another type, one whose ends are no list: told, left out, and not due any more."""
+    for name in ("bad", "ends", "good"):
+        store.do(CreateSchedule(partition=0, schedule=name, generation="g", spec=b"", args=b"", state=b"", due_ms=1))
+    store.redis.delete(store.key("schedule", "bad"))
+    store.redis.set(store.key("schedule", "bad"), "not a hash")
+    store.redis.set(store.key("schedule_ends", "ends"), "not a list")
+    store.redis.zadd(store.key("schedules_due"), {"nowhere": 0})
+    found = store.do(ReadDueSchedules(partition=0, scheduler="s", lease=MINUTE))
+    assert [row.schedule for row in found.rows] == ["good"]
+    assert store.redis.zrange(store.key("schedules_due"), 0, -1) == [b"good"]
+    assert len(broken(store)) == 2
+    page = store.do(ListSchedules(partition=0, limit=1))
+    while page.cursor is not None and not page.rows:
+        page = store.do(ListSchedules(partition=0, limit=1, after=page.cursor))
+    assert [row.schedule for row in page.rows] == ["good"]

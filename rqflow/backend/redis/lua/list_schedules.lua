@@ -4,6 +4,7 @@
 -- Returns {now, the id to go on after or empty at the end, rows as schedules makes them}.
 -- @include clock
 -- @include schedules
+-- @later lifecycle
 
 local from = after == '' and '-' or '(' .. after
 local ids = redis.call('ZRANGEBYLEX', key.schedules(), from, '+', 'LIMIT', 0, limit + 1)

@@ -6,6 +6,7 @@
 -- Returns {now, when the next is due that is not in it or -1, messages in the outbox, rows as schedules makes them}.
 -- @include clock
 -- @include schedules
+-- @later lifecycle
 
 redis.call('ZADD', key.schedulers(), clock.now + lease_ms, scheduler)
 redis.call('ZREMRANGEBYSCORE', key.schedulers(), '-inf', clock.now)

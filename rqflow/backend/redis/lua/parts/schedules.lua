@@ -1,4 +1,5 @@
 -- @include clock
+-- @include lifecycle
 -- @include messages
 -- schedules: their rows, when each is due, what they start, and how they learn of its end.
 
@@ -38,12 +39,16 @@ end
 function schedules.page(ids, limit)
   local rows, size = {}, 0
   for place = 1, math.min(#ids, limit) do
-    local row, more = schedules.row(ids[place])
-    size = size + more
-    if place > 1 and size > 1048576 then return rows, place - 1 end
-    rows[#rows + 1] = row
-    -- P7: what has no row must not be looked at for ever.
-    if not row then redis.call('ZREM', key.schedules_due(), ids[place]) end
+    -- P7: what has no row, or a spoiled one, stops no other and is not looked at for ever.
+    local sound, row, more = pcall(schedules.row, ids[place])
+    if not sound then lifecycle.broken('schedule ' .. ids[place], row) end
+    if not sound or not row then
+      redis.call('ZREM', key.schedules_due(), ids[place])
+    else
+      size = size + more
+      if place > 1 and size > 1048576 then return rows, place - 1 end
+      rows[#rows + 1] = row
+    end
   end
   return rows, math.min(#ids, limit)
 end
