@@ -67,6 +67,7 @@ def test_the_whole_dev_session(tmp_path: Path) -> None:
 
         assert other("start", "checkout", 'order:={"id":"42","total":99.5}', "--id", "order-42") == "started order-42\n"
         assert "order-42" in other("list")
+        until(lambda: json.loads(other("stats", "--json"))["schedulers"] == 1, 30, dev.said)
         until(lambda: "waiting for approval" in other("show", "order-42"), 30, dev.said)
         assert "ActivityCompleted" in other("history", "order-42")
         assert other("signal", "order-42", "approve", "by=ann") == "signaled order-42\n"

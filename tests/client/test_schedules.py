@@ -183,7 +183,7 @@ async def test_a_verb_for_an_unknown_schedule_says_so(face: Face, verb: str) -> 
 async def test_a_schedule_that_cannot_be_is_refused_with_its_field(
     caller: Face, field: str, arguments: dict[str, Any]
 ) -> None:
-    """Before anything is written. [F3]"""
+    """Before anything is written."""
     with pytest.raises(BadSchedule) as caught:
         await do(caller, "create", "one", report, 2026, **arguments)
     assert caught.value.field == field

@@ -83,8 +83,8 @@ def test_a_search_may_begin_anywhere_around_a_change() -> None:
     for zone, change in CHANGES:
         for spec in ("*/15 * * * *", "30 2 * * *"):
             timetable = Timetable(cron=(spec,), zone=zone, on_gap="shift", on_overlap="both")
-            whole = fired(timetable, change - timedelta(days=1), change + timedelta(days=12))[:400]
-            for quarter in range(-12, 13):
+            whole = fired(timetable, change - timedelta(days=1), change + timedelta(days=12))[:240]
+            for quarter in (-8, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 8):
                 moment = change + quarter * timedelta(minutes=15)
                 rest = [slot.at for slot in islice(slots_after(timetable, "s", moment), 10)]
                 assert rest == [at for at in whole if at > moment][:10], (zone, spec, quarter)

@@ -73,14 +73,14 @@ def shown(at: datetime, zone: str, day: str) -> str:
 
 @pytest.mark.parametrize(("zone", "day", "spec"), GAPS)
 def test_the_table_of_left_out_times_is_true(zone: str, day: str, spec: str) -> None:
-    """Eight zones, both policies. [G3]"""
+    """Eight zones, both policies."""
     line = row(zone, day, spec, [("shift", "first"), ("skip", "first")])
     assert line in PAGE, line
 
 
 @pytest.mark.parametrize(("zone", "day", "spec"), OVERLAPS)
 def test_the_table_of_repeated_times_is_true(zone: str, day: str, spec: str) -> None:
-    """Eight zones, three policies. [G3]"""
+    """Eight zones, three policies."""
     line = row(zone, day, spec, [("shift", "first"), ("shift", "second"), ("shift", "both")])
     assert line in PAGE, line
 

@@ -20,7 +20,7 @@ from tests.schedules.walking import draw, utc, walk
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Africa/Casablanca")
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(8))
 def test_random_specs_fire_as_a_walk_through_every_minute_says(seed: int) -> None:
     """Lists, ranges, steps, names, L, #, ? and star rules, in random zones and months, with and without exclusions."""
     random = Random(seed)
@@ -42,7 +42,7 @@ def test_random_specs_fire_as_a_walk_through_every_minute_says(seed: int) -> Non
 
 @pytest.mark.parametrize("seed", range(8))
 def test_no_slot_comes_twice_none_is_lost_and_order_is_kept_over_random_stops_and_starts(seed: int) -> None:
-    """Whoever takes up the search at any slot, or between two, goes on with the same slots. [F3]"""
+    """Whoever takes up the search at any slot, or between two, goes on with the same slots."""
     random = Random(seed)
     for _ in range(12):
         timetable = drawn_timetable(random)

@@ -47,7 +47,7 @@ PLAIN = ScheduleSpec(
     ],
 )
 def test_a_spec_says_when(spec: str, expected: list[str]) -> None:
-    """Names, ranges, lists, steps, L, #, ?, W and aliases; days of month and week meet as in cron. [F3]"""
+    """Names, ranges, lists, steps, L, #, ?, W and aliases; days of month and week meet as in cron."""
     slots = islice(slots_after(Timetable(cron=(spec,)), "s", NOW), 2)
     assert [f"{slot.at:%m-%d %H:%M}" for slot in slots] == expected
 
