@@ -10,6 +10,7 @@ from itertools import count
 from rqflow.backend.calls.hubs import ReadStats
 from rqflow.backend.protocol import Backend, SyncBackend
 from rqflow.core.states import CLOSED
+from rqflow.errors import InstanceNotFound
 from rqflow.testing.doom import run_until_death
 from rqflow.testing.fates import Death, FatedBackend, FatedSyncBackend
 from rqflow.worker.options import WorkerOptions
@@ -88,7 +89,10 @@ async def _hangs(errands: Errands, backend: Backend) -> bool:
 
 async def _lengths(errands: Errands, instance: str) -> tuple[int, ...] | None:
     """Of the histories of an instance and of all below it; None while there is anything to do or to come."""
-    row = await errands.describe(instance)
+    try:
+        row = await errands.describe(instance)
+    except InstanceNotFound:
+        return None  # a child whose start is still on its way to another partition
     assert row.status != "stalled", row.reason
     if row.task or row.inbox_length or row.pending or row.timers:
         return None

@@ -48,6 +48,8 @@ PATIENCE = 4
 """How often a client does that."""
 MANY = 300
 """More ends of one node are not worked out."""
+EFFORT = 2_000
+"""Nodes, counted as often as they may begin, after which the reference gives up."""
 
 
 class Unsure(Exception):
@@ -103,15 +105,20 @@ def _seen(outcome: Outcome) -> Outcome:
 class Paper:
     """One instance: what it is sent, and how its nodes end."""
 
-    def __init__(self, arrivals: dict[str, list[float]], *, scale: int, runs: int) -> None:
+    def __init__(
+        self, arrivals: dict[str, list[float]], *, scale: int, runs: int, effort: Iterator[int] | None = None
+    ) -> None:
         self._arrivals = arrivals
         self._scale = scale
         self._runs = runs
+        self._effort = itertools.count() if effort is None else effort
 
     # ---- the plainest nodes -------------------------------------------------------------------------------------
 
     def ends(self, node: Node, begin: End) -> set[End]:
         """How a node may end that begins where another ended."""
+        if next(self._effort) > EFFORT:
+            raise Unsure("too many ways")
         ways = (
             end if end.at < math.inf else end.then(NEVER)
             for ordered in _orders(begin)
@@ -191,7 +198,7 @@ class Paper:
         arrivals = {"": [at] * node.signals} if node.handle else {}
         canceled = node.handle and node.cancel_after >= 0
         cancels: Cancels = ((at + after, "parent"),) if canceled else ()
-        child = Paper(arrivals, scale=self._scale, runs=1)
+        child = Paper(arrivals, scale=self._scale, runs=1, effort=self._effort)
         for end in child.task(node.body, End(at, (), cancels)):
             match end.outcome:
                 case ("value", what):
