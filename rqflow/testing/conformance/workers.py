@@ -81,6 +81,9 @@ class TestLease(Standing):
         second = await survivor.activity()
         assert (second.attempt, second.losses, second.details) == (2, 1, b"10 %")
         await actor.renew(heartbeats=((second.token, b"zombie"),))
+        # Alive again under another id, it still speaks for what it does not hold.
+        again = await worker(bench, "worker-1-again")
+        await again.renew(heartbeats=((second.token, b"zombie"),))
         [pending] = (await bench.describe()).pending
         assert (pending.heartbeat, pending.worker, pending.state) == (b"10 %", "survivor", "leased")
 

@@ -6,6 +6,7 @@
 -- Returns 1, or 0 if the lease has ended.
 -- @include activities
 -- @include clock
+-- @include tasks
 
 local ends = tonumber(redis.call('ZSCORE', key.workers(), worker) or 0)
 if ends == 0 then return 0 end
@@ -13,7 +14,8 @@ redis.call('ZADD', key.workers(), clock.now + lease_ms, worker)
 if stats ~= '' then redis.call('HSET', key.worker_info(worker), 'stats', stats) end
 for _, beat in ipairs(heartbeats) do
   local _, id, run = activities.parts(beat.token)
-  if id and activities.held(run, id, beat.token) then
+  local record = id and activities.held(run, id, beat.token)
+  if record and tasks.owner(key.activities(record[7]), record[2]) == worker then
     redis.call('HSET', key.attempts(run), 'h:' .. id, beat.details)
   end
 end
