@@ -219,7 +219,7 @@ class Play:
     async def _await_results(self, client: AsyncClient, findings: dict[str, Finding]) -> None:
         """Clients get in the end what they have not seen yet, and again what they have."""
         for page in self._book.pages.values():
-            if page.id in findings:
+            if page.id in findings and findings[page.id].row.status not in OPEN:
                 await page.await_result(client.handle(page.id).result(timeout=10))
 
     def _sum_up(self, findings: dict[str, Finding], counts: Counter[str]) -> None:

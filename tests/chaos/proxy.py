@@ -7,6 +7,10 @@ import contextlib
 import threading
 from collections.abc import Callable
 from random import Random
+from typing import Final
+
+FRAILTY: Final = 0.005
+"""Share of all replies in whose middle a connection breaks, at any time: answers are lost as long as there is chaos."""
 
 
 class Proxy:
@@ -93,7 +97,7 @@ class Proxy:
                 await asyncio.sleep(self._chance.uniform(0, self.delay))
             while self.holds_replies if replies else self.holds_requests:  # noqa: ASYNC110 (set by another thread)
                 await asyncio.sleep(0.01)
-            if replies and self.cut_in_reply and len(data) > 1:
+            if replies and len(data) > 1 and (self.cut_in_reply or self._chance.random() < FRAILTY):
                 sink.write(data[: self._chance.randrange(1, len(data))])
                 with contextlib.suppress(OSError):
                     await sink.drain()
