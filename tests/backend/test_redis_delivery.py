@@ -224,7 +224,7 @@ def test_a_script_error_shows_the_line_that_broke() -> None:
 
 def test_a_reply_that_cannot_be_read_harms_only_its_own_call() -> None:
     """A script of another version, say: an error for one, answers for the others [P7]."""
-    attributes = [[b"x", [b"0"] * 20, b"", b"", 0, [b"a", b"{not JSON"]], [], 0, []]
+    attributes = [[b"x", [b"0"] * 22, b"", b"", 0, [b"a", b"{not JSON"]], [], 0, []]
     replies = iter([[b"running"], [b"err", b"missing", b"x"], FINE, attributes])
     calls = [outcome(), outcome(), outcome(), Describe(partition=0, instance="x")]
     answers, _ = sent(calls, lambda _, command: b"sha" if command[0] == "SCRIPT" else next(replies))
