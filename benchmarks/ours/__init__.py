@@ -1,0 +1,1 @@
+"""Ours: the works as rqflow does them."""
