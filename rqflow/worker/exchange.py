@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,8 +18,6 @@ from rqflow.worker.outgoing import Outgoing
 from rqflow.worker.sending import send_each
 from rqflow.worker.shared import Shared
 from rqflow.worker.times import Times
-
-logger = logging.getLogger("rqflow.worker")
 
 LINGER = 0.001
 """Activities that just began are given this long to end before the loop blocks: saves a round trip each."""
@@ -40,8 +37,12 @@ class Batch:
 
     @property
     def calls(self) -> list[Call[Any]]:
-        extra = [call for call in (self.fire, self.sweep, self.take) if call is not None]
-        return [*(item.call for item in self.items), *extra]
+        return [*(item.call for item in self.items), *self.own]
+
+    @property
+    def own(self) -> list[Call[Any]]:
+        """What the worker asks for itself."""
+        return [call for call in (self.fire, self.sweep, self.take) if call is not None]
 
 
 class Exchange:
@@ -173,10 +174,14 @@ class Exchange:
         taken = answers[-1]
         if batch.sweep is not None and not isinstance(answers[-2], RqflowError):
             self.times.swept(now, more=bool(answers[-2]))
+        elif batch.sweep is not None and isinstance(taken, Taken):
+            self.times.sweep_broke(now)
         if isinstance(taken, Taken):
-            fired = None if batch.fire is None or isinstance(answers[0], RqflowError) else int(answers[0])
+            fired = None if batch.fire is None else 0 if isinstance(answers[0], RqflowError) else int(answers[0])
             self.times.learn(taken, now, fired=fired)
             self._intake.took(batch.take, taken, self)
+            for call, answer in zip(batch.own, answers, strict=True):
+                self._link.heard(self.partition, type(call).__name__, answer)
             return None
         self._intake.unheard(batch.take)
         if isinstance(taken, LeaseLost):

@@ -25,6 +25,7 @@ class Link:
         self._random = random
         self._failures: dict[int, int] = {}
         """Failures in a row, by partition."""
+        self._broken: set[tuple[int, str]] = set()
 
     async def failed(self, partition: int, error: RqflowError) -> None:
         """Wait before the next try: longer each time, never more than LONGEST_WAIT, and not all at once."""
@@ -38,3 +39,11 @@ class Link:
         """The partition answers (again)."""
         if self._failures and self._failures.pop(partition, None) is not None and not self._failures:
             logger.warning("the store answers again")
+
+    def heard(self, partition: int, call: str, answer: object) -> None:
+        """Say once that one of a worker's own calls fails, though the store hands out tasks."""
+        if not isinstance(answer, RqflowError):
+            self._broken.discard((partition, call))
+        elif (partition, call) not in self._broken:
+            self._broken.add((partition, call))
+            logger.error("partition %d: %s fails, it is tried again and again: %s", partition, call, answer)

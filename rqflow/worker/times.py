@@ -33,8 +33,14 @@ class Times:
         self.next_sweep = now if more else now + self._sweep_every
         self._swept = now
 
+    def sweep_broke(self, now: float) -> None:
+        """A sweep was refused, or broke over something: it waits for its usual turn, whatever leases have ended."""
+        self.next_sweep = self._swept = now + self._sweep_every
+
     def learn(self, taken: Taken, now: float, *, fired: int | None) -> None:
-        """What a Take said of the partition's next due member; `fired` is what a FireDue just before it handled.
+        """What a Take said of the partition's next due member.
+
+        `fired` is what a FireDue just before it handled, 0 too if it was refused, None if there was none.
 
         A member that is due and stays so (`fired` is 0) must not make a busy loop: it is left longer each time.
         A lease of another that ends is swept up when it does, not when the next sweep happens to come.

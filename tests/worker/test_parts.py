@@ -111,6 +111,15 @@ def test_p6_the_end_of_anothers_lease_is_awaited_to_the_millisecond() -> None:
     assert times.next_sweep == pytest.approx(8.1)
 
 
+def test_p10_a_sweep_that_breaks_waits_for_its_turn() -> None:
+    """[P10] Though a lease has ended, and nobody can take over."""
+    times = Times(0.0, timedelta(seconds=60))
+    times.sweep_broke(8.0)
+    lapsed = Taken(tasks=(), notices=(), now_ms=1_000, next_due_ms=None, outbox=0, next_lapse_ms=0)
+    times.learn(lapsed, 8.0, fired=None)
+    assert times.next_sweep == 68.0
+
+
 async def test_a_lost_store_is_logged_once_and_once_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
     """However often it is tried, and by however many partitions."""
     link = Link(Random(1))

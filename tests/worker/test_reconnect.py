@@ -41,6 +41,12 @@ async def steps(key: str, count: int) -> int:
     return total
 
 
+@workflow
+async def nap(seconds: float) -> str:
+    await asyncio.sleep(seconds)
+    return "awake"
+
+
 @pytest.fixture(params=[1, 4], ids=["P1", "P4"])
 async def durable(redis_server: EmbeddedServer, request: pytest.FixtureRequest) -> AsyncIterator[Ground]:
     """A hub on a server of this test's own."""
@@ -103,6 +109,28 @@ async def test_an_outage_longer_than_the_lease_costs_attempts_but_no_run(
         await asyncio.to_thread(redis_server.start)
         gates[key].set()
         assert await durable.result(instance) == 0
+
+
+async def test_p10_what_is_due_while_redis_is_full_makes_no_busy_loop(
+    durable: Ground, redis_server: EmbeddedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """[P10] Then timers and sweeps are refused, and taking tasks is not: it is tried now and then, and told once."""
+
+    def sent() -> int:
+        return int(other.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+    with redis.Redis.from_url(redis_server.url) as other:
+        async with durable.worker(nap):
+            instance = await durable.start(nap, 0.5)
+            await durable.grown(instance, 2)
+            other.config_set("maxmemory", 1)
+            await settled(lambda: "FireDue fails" in caplog.text)
+            before = sent()
+            await asyncio.sleep(1)
+            assert sent() - before < 200
+            other.config_set("maxmemory", 0)
+            assert await durable.result(instance) == "awake"
+    assert caplog.text.count("FireDue fails") == 1
 
 
 async def test_a_worker_that_leaves_a_silent_redis_does_not_wait_for_it_and_says_why(
