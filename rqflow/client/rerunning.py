@@ -54,9 +54,10 @@ def rerun(
     number = check_count("from_event", 1 if from_event is None else from_event, least=1, most=10_000_000)
     target = id if new_id is None else check_id(new_id, facts.limits)
     payload = _payload(facts, id, args, kwargs)
-    source = yield from _source(options, facts, id)
-    if failed and source.status != "failed":
-        raise BadInput(f"{id!r} is {source.status}, it has not failed: rerun it from an event, or from its start")
+    source = yield from send(options, Describe(partition=facts.partition(id), instance=id))
+    _check_source(source, failed=failed)
+    if source.status == "stalled" and not source.history_length:
+        source = yield from _unbegun(options, facts, source, number, beside=target != id)
     history = yield from _history(options, facts, source, whole=failed or number > 1)
     run = uuid.uuid4().hex
     if failed:
@@ -100,19 +101,28 @@ def _payload(facts: Facts, id: str, args: Sequence[Any] | None, kwargs: Mapping[
     return check_payload(f"arguments, {where}", untyped_call(where)(tuple(args or ()), kwargs or {}), facts.limits)
 
 
-def _source(options: ClientOptions, facts: Facts, id: str) -> Flow[Description]:
-    """The instance as it stands, once it may be rerun."""
-    partition = facts.partition(id)
-    row = yield from send(options, Describe(partition=partition, instance=id))
+def _check_source(row: Description, *, failed: bool) -> None:
+    """Raises BadInput, InstanceNotClosed if it may not be rerun."""
     if row.parent:
-        raise BadInput(f"{id!r} is a child of {row.parent!r}, which heard of its end: rerun that one")
+        raise BadInput(f"{row.instance!r} is a child of {row.parent!r}, which heard of its end: rerun that one")
     if row.status not in CLOSED and row.status != "stalled":
-        raise InstanceNotClosed(id, row.status)
-    if row.status == "stalled" and not row.history_length:
-        # Its arguments are still among its news: they are history once it has ended.
-        yield from send(options, Terminate(partition=partition, instance=id, reason="to be rerun"))
-        row = yield from send(options, Describe(partition=partition, instance=id))
-    return row
+        raise InstanceNotClosed(row.instance, row.status)
+    if failed and row.status != "failed":
+        raise BadInput(f"{row.instance!r} is {row.status}, it has not failed: rerun it from an event, or its start")
+
+
+def _unbegun(options: ClientOptions, facts: Facts, row: Description, number: int, *, beside: bool) -> Flow[Description]:
+    """One that stalled before its first turn: its arguments are among its news, and become history when it ends."""
+    if number > 1:
+        raise BadInput(f"there is no event {number}: no turn of {row.instance!r} has been taken")
+    if beside:
+        raise BadInput(
+            f"{row.instance!r} stalled before its first turn, so its arguments cannot be read: rerun it in its place, "
+            "or terminate it before"
+        )
+    partition = facts.partition(row.instance)
+    yield from send(options, Terminate(partition=partition, instance=row.instance, reason="to be rerun"))
+    return (yield from send(options, Describe(partition=partition, instance=row.instance)))
 
 
 def _history(options: ClientOptions, facts: Facts, source: Description, *, whole: bool) -> Flow[list[bytes]]:

@@ -210,8 +210,7 @@ async def test_signals_are_kept(client: AsyncClient, order: str) -> None:
 @pytest.mark.usefixtures("worker")
 async def test_the_first_turn_may_be_what_failed(client: AsyncClient, order: str) -> None:
     """[B9] Then nothing is kept but what others have sent."""
-    first = await client.start("shipping", 5, id=order)
-    await first.signal("word", "kept")
+    first = await client.signal_with_start("shipping", 5, signal="word", value="kept", id=order)
     with pytest.raises(WorkflowFailed):
         await first.result()
     again = await first.rerun(failed=True)
@@ -295,8 +294,14 @@ async def test_an_instance_that_stalled_at_once_can_be_rerun(client: AsyncClient
     await actor.unregister()
     await backend.close()
     assert (await first.describe()).history_length == 0
-    with pytest.raises(BadInput, match="event 2 is WorkflowTerminated"):
-        await first.rerun(from_event=2)
+    for refused, says in (
+        ({"from_event": 2}, "no turn of"),
+        ({"failed": True}, "is stalled, it has not failed"),
+        ({"new_id": f"{order}-b"}, "rerun it in its place"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            await client.rerun(order, **refused)
+        assert (await first.describe()).status == "stalled", "a refusal changes nothing"
     again = await first.rerun()
     assert (await again.describe()).reason == f"rerun of {order}, run {first.run}, from its start"
     async with served(place, reruns.registry(), "one"):
