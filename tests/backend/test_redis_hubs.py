@@ -227,6 +227,19 @@ def test_redirections_of_an_errand_are_followed_and_end() -> None:
         errand.send({endpoint: [ServerError(f"MOVED {slot} a:1")]})
 
 
+def test_an_errand_follows_a_record_that_has_gone_ahead_of_its_slot() -> None:
+    """For one try, and only there: the slot's owner is still the old one."""
+    routes = Routes(parse_address("redis+cluster://a"))
+    errand = ask(routes, "k", ("GET", "k"), ("TTL", "k"))
+    old = next(iter(next(errand)))
+    [(new, commands)] = errand.send({old: [ServerError(f"ASK {slot_of('k')} b:1")] * 2}).items()
+    assert (new.host, commands) == ("b", [("ASKING",), ("GET", "k"), ("ASKING",), ("TTL", "k")])
+    with pytest.raises(StopIteration) as done:
+        errand.send({new: [b"OK", b"v", b"OK", 1]})
+    assert done.value.value == [b"v", 1]
+    assert routes.owner(slot_of("k")) == old
+
+
 async def test_memory_hubs_are_made_by_their_names() -> None:
     """`memory://` has no server to look after, but hubs with as many partitions as one likes."""
     assert create_hub("memory://hubs-test", "shop", partitions=3).partitions == 3

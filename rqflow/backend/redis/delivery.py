@@ -199,8 +199,6 @@ def refused(script: Script, error: ServerError, where: Endpoint, routes: Routes)
     if kind_of(error) == "READONLY":
         routes.doubt(where)
         return BackendUnavailable(f"Redis at {where} has become a read-only replica; the next try looks for its master")
-    if "non local key" in error.text:
-        return BackendUnavailable(f"Redis at {where} is moving this partition's keys to another node; try again later")
     return explain(error, where, doing=f"{script.name}.lua{_origin(script, error)}")
 
 

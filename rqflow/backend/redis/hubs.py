@@ -46,15 +46,22 @@ def check_name(name: str) -> str:
 def ask(routes: Routes, about: str, *commands: RedisCommand) -> Errand[list[Any]]:
     """The replies of the server that owns the key `about`. Raises what an error reply means."""
     slot = slot_of(about)
+    detour: Endpoint | None = None
     for _ in range(_TRIES):
-        endpoint = routes.owner(slot)
-        replies = list((yield {endpoint: commands})[endpoint])
+        endpoint = detour or routes.owner(slot)
+        sent = [each for command in commands for each in (("ASKING",), command)] if detour else commands
+        replies = list((yield {endpoint: sent})[endpoint])
+        replies, detour = replies[1::2] if detour else replies, None
         error = next((reply for reply in replies if isinstance(reply, ServerError)), None)
         if error is None:
             return replies
-        if error.word != "MOVED":
-            raise explain(error, endpoint, doing=str(commands[0][0]))
-        routes.learn(*redirection(error, endpoint))
+        match error.word:
+            case "MOVED":
+                routes.learn(*redirection(error, endpoint))
+            case "ASK":
+                _, detour = redirection(error, endpoint)
+            case _:
+                raise explain(error, endpoint, doing=str(commands[0][0]))
     raise BackendError(f"the servers of {routes.address} send us in circles for {about}")
 
 

@@ -45,6 +45,8 @@ def explain(error: ServerError, where: object, *, doing: str = "") -> BackendErr
         detail = f" ({error.text.partition(' ')[2][:200]})" if word == "NOPERM" else ""
         asked = f", asked for {doing}" if doing and word == "NOPERM" else ""
         return BackendRefused(f"Redis at {where}{asked}: {_REFUSED[word]}{detail}")
+    if "non local key" in error.text:
+        return BackendUnavailable(f"Redis at {where} is moving this partition's keys to another node; try again later")
     return _fault(error, where, doing)
 
 

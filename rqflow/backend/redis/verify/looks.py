@@ -31,8 +31,11 @@ class Looks:
         self._progress = progress
 
     def run(self, partition: int, name: str, **arguments: Any) -> Errand[Any]:
-        """A script's reply. All that it reads in one run it reads at one moment."""
-        script, meta = load(name), key(self.hub.name, partition, "meta")
+        """A script's reply. All that it reads in one run it reads at one moment.
+
+        Raises BackendUnavailable while the partition's slot moves: half of its keys are elsewhere then.
+        """
+        script, meta = load(name, cluster=self.routes.cluster), key(self.hub.name, partition, "meta")
         (reply,) = yield from ask(self.routes, meta, ("EVAL", script.source, 1, meta, *script.pack(**arguments)))
         return reply
 
