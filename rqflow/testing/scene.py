@@ -95,8 +95,9 @@ class Scene:
         What was seen before a client died need not be true again for its successor.
         """
         self._waits += 1
-        found = await self.client.wait_for(self.id, lambda row: self._waits in self._seen or condition(row))
-        self._seen.add(self._waits)
+        number = self._waits
+        found = await self.client.wait_for(self.id, lambda row: number in self._seen or condition(row))
+        self._seen.add(number)
         return found
 
     async def shows(self, status: Any) -> None:

@@ -53,6 +53,12 @@ async def told(name: str) -> str:
 
 
 @workflow
+async def told_later() -> str:
+    await asyncio.sleep(60)
+    return "done"
+
+
+@workflow
 async def stubborn() -> None:
     """Waits for what nobody sends."""
     await workflow.receive("never")
@@ -115,6 +121,19 @@ async def test_it_works_where_a_loop_runs() -> None:
     assert report.calls["client"] == 2
     assert report.cases == 4
     assert report.ended["told-1"].value == "hello"
+
+
+def test_waits_that_run_beside_each_other_are_told_apart() -> None:
+    """What one of them has seen is not what the other waits for, though a client dies in between."""
+
+    async def tell(scene: Scene) -> None:
+        await scene.start()
+        early, late = await asyncio.gather(
+            scene.until(lambda row: row.status == "running"), scene.until(lambda row: row.status == "completed")
+        )
+        assert late.status == "completed", (early.status, late.status)
+
+    crash_at_every_call(told_later, script=tell, options=CrashOptions(who=("worker",), every=5))
 
 
 def test_a_share_of_the_deaths_can_be_played() -> None:
