@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeAlias, TypeVar
 
 from rqflow.backend.redis.address import Address, Endpoint
@@ -231,7 +232,9 @@ class BlockingServers:
         known = {*self.routes.nodes, *self.address.endpoints}
         for endpoint, apart in list(self._pools):
             if endpoint not in known:
-                self._pools.pop((endpoint, apart)).close()
+                # Another thread may have looked at the same time, and forgotten it already.
+                with suppress(KeyError):
+                    self._pools.pop((endpoint, apart)).close()
 
     def close(self) -> None:
         """Drop all connections."""

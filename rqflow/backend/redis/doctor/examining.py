@@ -131,9 +131,9 @@ def _rights(routes: Routes, endpoint: Endpoint) -> Errand[dict[str, tuple[str, .
 
 
 def _hub_of(routes: Routes, endpoint: Endpoint) -> str:
-    """A name for a hub that nobody has, whose first partition this server would own."""
+    """A name for a hub that nobody has, whose first partition this server would own; any if it owns hardly a slot."""
     names = (f"doctor-{number}" for number in range(HUB_TRIES))
-    return next(name for name in names if routes.owner(slot_of(key(name, 0, "meta"))) == endpoint)
+    return next((name for name in names if routes.owner(slot_of(key(name, 0, "meta"))) == endpoint), "doctor-0")
 
 
 def _slow(entries: Sequence[Any]) -> dict[str, float]:
