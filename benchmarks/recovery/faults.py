@@ -163,15 +163,12 @@ async def master_killed(scene: Scene) -> float:
     """The master is killed; sentinels or its cluster put a replica in its place."""
     fleet = scene.server
     if isinstance(fleet, Watched):
-        now = time.monotonic()
-        await asyncio.to_thread(fleet.master().kill)
+        master = await asyncio.to_thread(fleet.master)
     else:
         assert isinstance(fleet, Cluster)
-        slot = slot_of(key(HUB, 0, "meta"))
-        owner = await asyncio.to_thread(fleet.owner, slot)
-        now = time.monotonic()
-        await asyncio.to_thread(owner.kill)
-    return now
+        master = await asyncio.to_thread(fleet.owner, slot_of(key(HUB, 0, "meta")))
+    await asyncio.to_thread(master.kill)
+    return time.monotonic()
 
 
 async def slot_moved(scene: Scene) -> float:
@@ -273,13 +270,13 @@ FAULTS = {
     ),
     "sentinel-failover": Fault(
         "master killed, Sentinel (notices after 1 s)", "kill → second next step", while_steps_run(master_killed),
-        server=Watched,
+        beside=4, server=Watched,
     ),
     "cluster-failover": Fault(
         "master killed, Cluster (node timeout 2 s)", "kill → second next step", while_steps_run(master_killed),
-        server=lambda: Cluster(replicas=1),
+        beside=4, server=lambda: Cluster(replicas=1),
     ),
     "slot-moved": Fault(
-        "slot moved to another node", "moved → second next step", while_steps_run(slot_moved), server=Cluster
+        "slot moved to another node", "moved → second next step", while_steps_run(slot_moved), beside=4, server=Cluster
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Field faults: what other engines get wrong, tried on whole workers (docs/faults.md has the list)."""
+"""Field faults: what other engines get wrong, tried on whole workers (docs/guarantees.md has the list)."""
 
 from __future__ import annotations
 
