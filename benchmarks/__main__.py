@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
     runs = 1 if options.quick and options.runs is None else options.runs or 5
     results = asyncio.run(_measure(works, setting, runs, not options.no_peers, players))
     facts["load after"] = load()
-    said = f"{runs} runs, {setting.workers} worker processes, append-only {setting.persistence}"
+    said = f"{runs} of each, worker processes: {setting.workers}, append-only: {setting.persistence}"
     told = table(
         facts, f"{said}, {'a smoke run whose figures mean nothing' if options.quick else _asked(options)}", results
     )

@@ -17,7 +17,7 @@ class Contestant:
     works: tuple[str, ...]
     note: str
     fraction: float = 1.0
-    """Of the count of W1 to W4, which it would take too long to do as a whole."""
+    """Of the count of W1 to W3, which it would take too long to do as a whole."""
     in_process: bool = False
     """Whether the client itself does the work, without Redis: its CPU is all there is."""
 
@@ -33,7 +33,7 @@ class Contestant:
 
     def share(self, work: str, count: int) -> int:
         """What it does of a count."""
-        return max(1, round(count * self.fraction)) if work in {"W1", "W2", "W3", "W4"} else count
+        return max(1, round(count * self.fraction)) if work in {"W1", "W2", "W3"} else count
 
 
 OURS = "rqflow"

@@ -124,13 +124,19 @@ async def process(
     try:
         yield started
     finally:
+        if role == "drive":
+            assert started.stdin is not None
+            started.stdin.write(b"\n")
+            await _ended(started)
         for number in (signal.SIGTERM, signal.SIGKILL):
             if started.returncode is None or number == signal.SIGKILL:
                 _signal_group(started.pid, number)
-            try:
-                await asyncio.wait_for(started.wait(), PARTING)
-            except TimeoutError:
-                continue
+            await _ended(started)
+
+
+async def _ended(process: Process) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), PARTING)
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:

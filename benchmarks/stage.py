@@ -1,9 +1,9 @@
-"""Stage: how a player is driven: orders come as lines of JSON, and each is answered by a line that says how it went.
+"""Stage: how a player is driven: an order is a line of JSON, and is answered by a line that says how it went.
 
     python -m benchmarks.stage work|drive MODULE PLACE
 
-Standard library alone: a peer may run under another Python, which has no rqflow. A process ends when its standard
-input does, so nothing outlives the command that started it.
+Standard library alone: a peer may run under another Python, which has no rqflow. An empty line asks it to
+leave. A process is killed when its standard input ends, so nothing outlives the command that started it.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ async def _drive(player: Player, place: Place, orders: queue.SimpleQueue[str], a
     _say(answers, {"version": metadata.version(player.DISTRIBUTION)})
     async with player.acts(place) as acts:
         _say(answers, {"acts": list(acts)})
-        while True:
-            order = Order(**json.loads(await asyncio.to_thread(orders.get)))
+        while line := await asyncio.to_thread(orders.get):
+            order = Order(**json.loads(line))
             begun = time.perf_counter()
             told = await acts[order.act](order)
             _say(answers, {"seconds": time.perf_counter() - begun, "told": told})

@@ -13,7 +13,7 @@ HEAD = ("", "count", "median", "least – most", "rqflow is", "further medians")
 
 def table(facts: Mapping[str, str], options: str, results: Sequence[Result]) -> str:
     """All works, one after the other."""
-    lines = [" · ".join(f"{name}: {value}" for name, value in facts.items()), "", f"Run with {options}.", ""]
+    lines = [" · ".join(f"{name}: {value}" for name, value in facts.items()), "", f"Runs: {options}.", ""]
     works: list[Work] = []
     for result in results:
         if result.work not in works:

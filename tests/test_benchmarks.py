@@ -74,10 +74,14 @@ def test_what_is_asked_for_wrongly_is_said_before_anything_starts(tmp_path: Path
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_nothing_outlives_a_killed_run() -> None:
+def test_nothing_outlives_a_killed_run(tmp_path: Path) -> None:
     """Redis, worker and client end with the command that started them, even if it is killed."""
     process = subprocess.Popen(
-        [*COMMAND, "--only", "IDLE", "--no-peers"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*COMMAND, "--only", "IDLE", "--no-peers"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         deadline = time.monotonic() + 40

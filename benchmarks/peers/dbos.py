@@ -48,6 +48,9 @@ async def acts(place: Place) -> AsyncIterator[Mapping[str, Act]]:
         yield stepped(partial(run, sequences), partial(run, fans))
     finally:
         dbos.destroy()
+        if place.variant == "postgres":
+            with import_module("psycopg").connect(place.url) as database:
+                database.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
 def work(place: Place) -> None:

@@ -15,6 +15,8 @@ DISTRIBUTION = "redflow"
 library: Any = import_module("redflow")
 AT_ONCE = 20
 """Runs of one worker at a time: it has been seen to be fastest there."""
+RUNS = 1_000
+"""Of one workflow that may be under way; it allows one unless told otherwise."""
 LONG_MS = 600_000
 
 
@@ -38,8 +40,8 @@ async def fan_out(context: Any) -> int:
     return len(await asyncio.gather(*(context.step.run(name, echo, number) for name, number in names)))
 
 
-library.workflow("sequence", queue="default")(sequence)
-library.workflow("fan-out", queue="default")(fan_out)
+library.workflow("sequence", queue="default", max_concurrency=RUNS)(sequence)
+library.workflow("fan-out", queue="default", max_concurrency=RUNS)(fan_out)
 
 
 def work(place: Place) -> None:
