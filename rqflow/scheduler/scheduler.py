@@ -144,6 +144,8 @@ class Scheduler:
 
     async def _nap(self, watch: Watch, seconds: float) -> None:
         """Until it is time, or something has changed, or we are stopped."""
+        if self._stopping:  # while we looked
+            return
         nap = asyncio.ensure_future(watch.wait(seconds))
         self._naps.add(nap)
         try:

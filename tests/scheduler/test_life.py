@@ -13,6 +13,8 @@ from rqflow.backend.opening import verify_hub
 from rqflow.client.schedule_reading import Schedule
 from rqflow.errors import ScheduleChanged
 from rqflow.scheduler.deciding import decide
+from rqflow.scheduler.options import SchedulerOptions
+from rqflow.scheduler.scheduler import Scheduler
 from tests.promises.evidence import Store
 from tests.scheduler.test_overlapping_runs import most_at_once
 from tests.scheduler.tower import Tower, failing, nap, quick, telling
@@ -232,3 +234,20 @@ async def test_nothing_is_left_of_schedules_that_were_deleted(tower: Tower, redi
 
     await tower.until(empty)
     store.close()
+
+
+async def test_a_scheduler_that_is_stopped_while_it_looks_leaves_at_once(
+    tower: Tower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not sleep first until its next slot, an hour from now."""
+    scheduler = Scheduler(tower.backend, SchedulerOptions(seed=1, poll=timedelta(hours=1)))
+    look = scheduler.look
+
+    async def stopped_meanwhile(partition: int) -> float:
+        seconds = await look(partition)
+        scheduler.stop()
+        return seconds
+
+    monkeypatch.setattr(scheduler, "look", stopped_meanwhile)
+    async with asyncio.timeout(20):
+        await scheduler.run()

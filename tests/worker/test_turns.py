@@ -108,6 +108,7 @@ async def test_p4_code_that_left_its_history_stalls_and_goes_on_with_the_right_c
         assert await ground.result(instance) == "old"
 
 
+@pytest.mark.timeout(300)  # who looks first is chance, and each miss costs up to five seconds
 async def test_p6_an_unknown_workflow_waits_for_a_worker_that_knows_it(ground: Ground) -> None:
     """[P6] It is not eaten, not failed, and others are served meanwhile."""
     async with ground.worker(simple, echo):
