@@ -88,8 +88,10 @@ async def test_p1_a_cluster_whose_master_dies_loses_nothing_that_its_replica_had
             await yard.more("fifth", 5)
             slot = slot_of(key(yard.hub, 0, "meta"))
             dead = await asyncio.to_thread(cluster.kill_owner, slot)
-            await yard.more("fifth", 5)
+            await asyncio.to_thread(cluster.await_other, slot, dead)
+            # Alone it takes no writes: it goes on when it has a replica again.
             await asyncio.to_thread(dead.start)
+            await yard.more("fifth", 5)
             await asyncio.to_thread(cluster.await_whole)
             await asyncio.to_thread(cluster.move, slot, keys_at_a_time=10, pause=0.002)
             await yard.more("fifth", 5)

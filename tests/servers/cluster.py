@@ -191,6 +191,10 @@ class Cluster:
         node.kill()
         return node
 
+    def await_other(self, slot: int, node: EmbeddedServer) -> None:
+        """Until another serves the slot."""
+        self._until(lambda: self.owner(slot) is not node, "no replica took the master's place")
+
     def stop(self) -> None:
         """All of them."""
         self._stack.close()
