@@ -205,6 +205,7 @@ async def test_a_step_that_was_made_with_another_time_is_refused(tower: Tower, s
     assert await tower.slots("s") == []
 
 
+@pytest.mark.timeout(180)
 async def test_nothing_is_left_of_schedules_that_were_deleted(tower: Tower, redis_url: str) -> None:
     """[P10] When all that they started has ended and retention has passed, the hub has its own keys only. [F4]"""
     schedules = tower.client.schedules
