@@ -70,15 +70,12 @@ def advance(
     ledger = Ledger(schedule=schedule, generation=generation, template=template, policy=policy, state=state)
     for ended in ends:
         ledger.end(ended)
-    _let_wait_no_longer(ledger)
-    for trigger in ledger.state.triggers:
-        ledger.want(trigger.slot_ms, "trigger", trigger.overlap)
-    ledger.state = replace(ledger.state, triggers=())
+    ledger.go_on()
+    round = _Round(ledger, slots, now_ms)
+    round.start_triggered()
     if ledger.state.paused:
         ledger.state = replace(ledger.state, next_ms=None, fires_ms=None)
-        round = _Round(ledger, slots, now_ms)
     else:
-        round = _Round(ledger, slots, now_ms)
         round.fire()
         round.fill_back()
     return Step(
@@ -100,22 +97,8 @@ def fold(*, policy: Policy, state: ScheduleState, ends: Sequence[Ended]) -> Sche
     return ledger.state
 
 
-def _let_wait_no_longer(ledger: Ledger) -> None:
-    """Start what waits, when nothing is open any more. While paused only what somebody asked for."""
-    for one in ledger.state.waiting:
-        if ledger.open:
-            return
-        if ledger.state.paused and one.kind == "slot":
-            continue
-        ledger.state = replace(ledger.state, waiting=tuple(two for two in ledger.state.waiting if two is not one))
-        if one.kind == "slot" and ledger.done:
-            ledger.skip(one.slot_ms, one.kind)
-        else:
-            ledger.start(one.slot_ms, one.kind)
-
-
 class _Round:
-    """One look at the slots of a schedule that is not paused."""
+    """One look at what people asked for and, if it is not paused, at the slots of a schedule."""
 
     def __init__(self, ledger: Ledger, slots: Slots, now_ms: int) -> None:
         self._ledger = ledger
@@ -125,6 +108,15 @@ class _Round:
         """There is more to do than one step may."""
         self.fired: list[int] = []
         """When the slots fired that were decided on."""
+
+    def start_triggered(self) -> None:
+        """Decide on what people asked for, paused or not."""
+        ledger = self._ledger
+        while ledger.state.triggers and not self._full:
+            trigger, *left = ledger.state.triggers
+            ledger.state = replace(ledger.state, triggers=tuple(left))
+            ledger.want(trigger.slot_ms, "trigger", trigger.overlap)
+        self.more = bool(ledger.state.triggers)
 
     def fire(self) -> None:
         """Decide on each slot that is due, and find the next one."""

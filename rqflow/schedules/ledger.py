@@ -53,6 +53,11 @@ class Ledger:
         return [one for one in self.state.running if one.kind != "backfill"]
 
     @property
+    def line(self) -> list[Waiting]:
+        """What waits and may start: while paused only what somebody asked for."""
+        return [one for one in self.state.waiting if one.kind != "slot" or not self.state.paused]
+
+    @property
     def done(self) -> bool:
         """It has had all the runs that it may have."""
         limit = self.policy.max_runs
@@ -61,30 +66,44 @@ class Ledger:
     def want(self, slot_ms: int, kind: Kind, overlap: Overlap) -> None:
         """A time has come: it starts, waits or is left out, as the policy says."""
         state = self.state
-        if overlap == "allow" or not (self.open or state.waiting):
+        if overlap == "allow" or not (self.open or self.line):
             self.start(slot_ms, kind)
         elif overlap in ("cancel_other", "terminate_other"):
             for one in state.waiting:
                 self.skip(one.slot_ms, one.kind)
             self._stop_open(terminate=overlap == "terminate_other")
             self._wait(slot_ms, kind, ())
+            self.go_on()
         elif overlap != "skip" and len(state.waiting) < (1 if overlap == "buffer_one" else self.policy.buffer_limit):
             self._wait(slot_ms, kind, state.waiting)
         else:
             self.skip(slot_ms, kind)
 
+    def go_on(self) -> None:
+        """Start what waits, when nothing is open any more."""
+        for one in self.line:
+            if self.open:
+                return
+            self.state = replace(self.state, waiting=tuple(two for two in self.state.waiting if two is not one))
+            if one.kind == "slot" and self.done:
+                self.skip(one.slot_ms, one.kind)
+            else:
+                self.start(one.slot_ms, one.kind)
+
     def start(self, slot_ms: int, kind: Kind, backfill: str = "") -> None:
         """Start one, if not too many run. Raises BadInput where the template yields no id."""
         state = self.state
+        run = run_id(self.generation, f"{kind} {backfill}" if backfill else kind, slot_ms)
+        if any(one.run == run for one in state.running):
+            return  # a backfill that was canceled and given again: a repeated start is the same start
         if len(state.running) >= MAX_RUNNING:
             self.skip(slot_ms, kind)
             return
         named = instance_id(self.template, self.schedule, slot_ms)
-        run = run_id(self.generation, f"{kind} {backfill}" if backfill else kind, slot_ms)
         one = Running(instance=named, run=run, slot_ms=slot_ms, kind=kind, backfill=backfill)
         self.starts.append(one)
         self.state = replace(state, running=(*state.running, one))
-        self.count({"slot": "slots", "trigger": "triggers", "backfill": "backfills"}[kind])
+        self.count(_STARTED[kind])
         self.note(slot_ms, kind, "started", named)
 
     def skip(self, slot_ms: int, kind: Kind) -> None:
@@ -97,10 +116,19 @@ class Ledger:
         self.note(slot_ms, kind, "waiting")
 
     def _stop_open(self, *, terminate: bool) -> None:
+        for one in [one for one in self.open if one in self.starts]:
+            self._take_back(one)
         asked = [one for one in self.open if not one.stopping]
         self.stops += (Stop(running=one, terminate=terminate) for one in asked)
         running = (replace(one, stopping=True) if one in asked else one for one in self.state.running)
         self.state = replace(self.state, running=tuple(running))
+
+    def _take_back(self, one: Running) -> None:
+        """One of this very step, which nothing knows of yet: no order to end could reach it."""
+        self.starts.remove(one)
+        self.state = replace(self.state, running=tuple(other for other in self.state.running if other is not one))
+        self.count(_STARTED[one.kind], -1)
+        self.skip(one.slot_ms, one.kind)
 
     def end(self, ended: Ended) -> None:
         """A run has ended. One that is not known has been dealt with."""
@@ -146,6 +174,7 @@ class Ledger:
         self.state = replace(self.state, recent=(*before, noted)[-MAX_RECENT:])
 
 
+_STARTED: Final[dict[Kind, str]] = {"slot": "slots", "trigger": "triggers", "backfill": "backfills"}
 _OUTCOMES: Final[dict[str, Outcome]] = {
     "completed": "completed",
     "failed": "failed",

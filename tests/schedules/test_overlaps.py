@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rqflow.schedules.policy import MAX_RUNNING, Policy
+from rqflow.schedules.policy import MAX_RUNNING, Overlap, Policy
 from rqflow.schedules.state import MAX_RECENT
 from tests.schedules.every import SECOND, Every, Play, slots_of
 
@@ -93,6 +93,20 @@ def test_others_are_stopped_and_the_newest_starts_when_they_have_ended(terminate
     assert slots_of(play.look(3_100).starts) == [3_000]
     assert play.state.counts.other_ends == 1
     assert play.state.failures == 0
+
+
+@pytest.mark.parametrize("overlap", ["cancel_other", "terminate_other"])
+def test_of_slots_that_come_at_once_only_the_newest_starts(overlap: Overlap) -> None:
+    """A late scheduler starts none only to end it: the order to end would come before the start, and reach nothing."""
+    play = Play(policy=Policy(overlap=overlap))
+    play.look(0)
+    step = play.look(4_000)
+    assert (slots_of(step.starts), step.stops, play.running, play.waiting) == ([4_000], (), [4_000], [])
+    assert (play.state.counts.slots, play.state.counts.skipped) == (1, 3)
+    step = play.look(7_000)
+    assert ([stop.running.slot_ms for stop in step.stops], step.starts, play.waiting) == ([4_000], (), [7_000])
+    play.end(4_000, "canceled")
+    assert slots_of(play.look(7_100).starts) == [7_000]
 
 
 def test_a_run_that_was_asked_to_end_and_fails_is_a_failure() -> None:

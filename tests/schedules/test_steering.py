@@ -77,6 +77,35 @@ def test_a_trigger_that_waits_starts_though_the_schedule_is_paused() -> None:
     assert play.waiting == [2_000]
 
 
+@pytest.mark.parametrize("overlap", ["skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other"])
+def test_a_slot_that_a_pause_holds_back_stands_in_no_triggers_way(overlap: Overlap) -> None:
+    """Nothing is open: the trigger starts now, and the slot goes on waiting."""
+    play = Play(policy=Policy(overlap="buffer_one"))
+    for now_ms in (0, 1_000, 2_000):
+        play.look(now_ms)
+    play.state = steering.pause(play.state, "")
+    play.end(1_000)
+    play.look(2_100)
+    assert (play.running, play.waiting) == ([], [2_000])
+    slot_ms = trigger(play, 2_200, overlap)
+    assert slots_of(play.look(2_200).starts) == [slot_ms]
+    assert play.waiting == [2_000]
+
+
+def test_many_triggers_start_in_bounded_steps() -> None:
+    """[P10] Paused or not, the rest is due at once."""
+    for paused in (False, True):
+        play = Play()
+        play.look(0)
+        play.state = steering.pause(play.state, "") if paused else play.state
+        for _ in range(steering.MAX_TRIGGERS):
+            trigger(play, 500)
+        step = play.look(500)
+        assert (len(step.starts), step.due_ms) == (50, 500)
+        step = play.look(500)
+        assert (len(step.starts), step.due_ms) == (50, None if paused else 1_000)
+
+
 def test_no_two_triggers_have_the_same_slot_nor_that_of_a_slot() -> None:
     """By its slot an instance is named."""
     play = Play(policy=Policy(overlap="allow"))
@@ -161,6 +190,23 @@ def test_a_backfill_that_is_canceled_starts_no_more() -> None:
     assert len(play.running) == 3
     with pytest.raises(NotFound, match="one"):
         steering.cancel_backfill(play.state, "one")
+
+
+def test_a_backfill_that_is_given_again_takes_up_what_runs_of_it() -> None:
+    """A run of it that is open is not entered twice: of two entries one would never end."""
+    play = Play()
+    play.state = steering.first_state(100_500)
+    backfill(play, 1_000, 3_000, limit=2, now_ms=100_500)
+    play.look(100_500)
+    play.state = steering.cancel_backfill(play.state, "b")
+    backfill(play, 1_000, 3_000, limit=5, now_ms=100_500)
+    play.look(100_500)
+    assert play.running == [1_000, 2_000, 3_000]
+    for slot_ms in (1_000, 2_000, 3_000):
+        play.end(slot_ms)
+        play.look(100_500)
+    assert (play.running, play.state.backfills) == ([], ())
+    assert slots_of(play.started) == [1_000, 2_000, 3_000]
 
 
 def test_a_backfill_whose_last_slot_runs_is_shown_until_that_has_ended() -> None:
