@@ -44,7 +44,7 @@ class ScheduleRow:
     result: Payload
     """Of the last success, if results are kept."""
     ends: tuple[ScheduledEnd, ...]
-    """Ends that `state` does not know of yet, oldest first; at most 1,000."""
+    """Ends that `state` does not know of yet, oldest first: at most 1,000, and about a megabyte of them."""
     broken: str
     """Why it cannot be read or fired, empty: it is sound."""
     due_ms: int | None

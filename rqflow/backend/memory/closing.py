@@ -7,7 +7,7 @@ from typing import assert_never
 from rqflow.backend.memory.activities import forget_activity
 from rqflow.backend.memory.agenda import Item
 from rqflow.backend.memory.failures import encoded_failure
-from rqflow.backend.memory.letters import AnswerLetter, EndLetter, NewsLetter, TerminateLetter
+from rqflow.backend.memory.letters import AnswerLetter, EndLetter, NewsLetter, Order, TerminateLetter
 from rqflow.backend.memory.news import drop_task, queue_task
 from rqflow.backend.memory.partition import Partition
 from rqflow.backend.memory.rows import History, Row, WaitingActivity, WaitingTimer
@@ -82,15 +82,20 @@ def end_instance(partition: Partition, row: Row, trigger: str, payload: Payload,
     if row.parent is not None:
         _tell_parent(partition, row, row.parent)
     if row.order_of is not None:
-        order, wanted = row.order_of, row.order_of.keep_result and row.status == "completed"
-        letter = EndLetter(
-            to=order.schedule,
-            generation=order.generation,
-            run=row.first_run,
-            status=row.status,
-            body=payload if wanted else b"",
-        )
-        partition.post(letter)
+        tell_schedule(partition, row, row.order_of)
+
+
+def tell_schedule(partition: Partition, row: Row, order: Order) -> None:
+    """Let the schedule that has ordered an instance know how it ended."""
+    wanted = order.keep_result and row.status == "completed"
+    letter = EndLetter(
+        to=order.schedule,
+        generation=order.generation,
+        run=row.first_run,
+        status=row.status,
+        body=row.result if wanted else b"",
+    )
+    partition.post(letter)
 
 
 def _stop_waiting(partition: Partition, row: Row) -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Final
 
 from rqflow.backend.calls.schedules import ScheduledEnd, ScheduleRow
 from rqflow.core.events import Payload
+
+PAGE_BYTES: Final = 1_048_576
+"""Of the schedules that one call shows, and of the ends of one of them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,8 +33,15 @@ class Schedule:
     @property
     def size(self) -> int:
         """In bytes, about."""
-        parts = (self.spec, self.args, self.state, self.result, *(end.result for end in self.ends))
+        parts = (self.spec, self.args, self.state, self.result, *(end.result for end in self.first_ends))
         return len(self.id) + sum(map(len, parts))
+
+    @property
+    def first_ends(self) -> tuple[ScheduledEnd, ...]:
+        """As many as are shown at once: at least one, and no more than fit."""
+        sizes = accumulate(len(end.result) for end in self.ends)
+        fit = sum(size <= PAGE_BYTES for size in sizes)
+        return tuple(self.ends[: max(1, fit)])
 
 
 @dataclass(slots=True)
@@ -71,7 +83,7 @@ class Schedules:
             args=schedule.args,
             state=schedule.state,
             result=schedule.result,
-            ends=tuple(schedule.ends),
+            ends=schedule.first_ends,
             broken=schedule.broken,
             due_ms=self.due.get(schedule.id),
             created_ms=schedule.created_at_ms,
@@ -83,11 +95,11 @@ class Schedules:
         return sum(until_ms > now_ms for until_ms in self.schedulers.values())
 
 
-def page(schedules: Iterator[Schedule], limit: int, most_bytes: int) -> Iterator[Schedule]:
+def page(schedules: Iterator[Schedule], limit: int) -> Iterator[Schedule]:
     """The first of them, at most so many and of so many bytes, but at least one."""
     size = 0
     for number, schedule in enumerate(schedules):
         size += schedule.size
-        if number and (number >= limit or size > most_bytes):
+        if number and (number >= limit or size > PAGE_BYTES):
             return
         yield schedule

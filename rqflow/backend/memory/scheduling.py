@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from rqflow.backend.calls.checks import check_schedule, check_scheduled
 from rqflow.backend.calls.schedules import (
     BreakSchedule,
@@ -27,8 +25,6 @@ from rqflow.backend.memory.schedules import Schedule, page
 from rqflow.core.events import CancelRequested
 from rqflow.core.wire import encode
 from rqflow.errors import ScheduleChanged, ScheduleExists, ScheduleNotFound
-
-PAGE_BYTES: Final = 1_048_576
 
 
 def _schedule(partition: Partition, id: str) -> Schedule:
@@ -144,7 +140,7 @@ def list_schedules(partition: Partition, call: ListSchedules) -> SchedulePage:
     """Some schedules, by id."""
     known = partition.schedules.by_id
     ids = sorted(id for id in known if id > call.after)
-    found = list(page((known[id] for id in ids), call.limit, PAGE_BYTES))
+    found = list(page((known[id] for id in ids), call.limit))
     rows = tuple(partition.schedules.show(one, partition.now_ms) for one in found)
     return SchedulePage(rows=rows, cursor=rows[-1].schedule if len(rows) < len(ids) else None)
 
@@ -155,7 +151,7 @@ def read_due_schedules(partition: Partition, call: ReadDueSchedules) -> DueSched
     schedules.schedulers = {id: until for id, until in schedules.schedulers.items() if until > now_ms}
     schedules.schedulers[call.scheduler] = now_ms + span_ms(call.lease)
     due = schedules.overdue(now_ms)[call.skip :]
-    found = list(page((schedules.by_id[id] for id in due), call.limit, PAGE_BYTES))
+    found = list(page((schedules.by_id[id] for id in due), call.limit))
     return DueSchedules(
         rows=tuple(schedules.show(one, now_ms) for one in found),
         now_ms=now_ms,

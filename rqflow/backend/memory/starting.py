@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rqflow.backend.calls.instances import Start, Started
 from rqflow.backend.memory.agenda import Item
-from rqflow.backend.memory.closing import set_deadline, terminate
+from rqflow.backend.memory.closing import set_deadline, tell_schedule, terminate
 from rqflow.backend.memory.failures import encoded_failure
 from rqflow.backend.memory.letters import AnswerLetter, EndLetter, StartLetter
 from rqflow.backend.memory.limits import check_start
@@ -133,6 +133,10 @@ def _signal_too(partition: Partition, row: Row, call: Start) -> None:
 def start_by_letter(partition: Partition, letter: StartLetter) -> None:
     """Start what a parent or a schedule asked for, or tell it why not. A repeat changes nothing."""
     existing = partition.rows.by_id.get(letter.to)
+    if existing is not None and letter.order is not None and existing.first_run == letter.run:
+        if existing.status in CLOSED:
+            tell_schedule(partition, existing, letter.order)
+        return
     if existing is not None and existing.status not in CLOSED:
         _refuse(partition, letter, existing.status)
         return

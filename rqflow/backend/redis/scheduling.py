@@ -1,4 +1,4 @@
-"""Scheduling: schedules as they go to Redis, and their rows as they come back (lua/parts/schedules.lua makes them)."""
+"""Scheduling: schedules as they go to Redis, and their rows as they come back (from lua/parts/schedule_rows.lua)."""
 
 from __future__ import annotations
 

@@ -171,3 +171,47 @@ class TestEndOfRun(Scheduling):
         assert len(await bench.ends()) == 1
         await bench.write(await bench.read(), spec=b"new")
         assert await bench.due_ids() == ["nightly"]
+
+
+class TestEndsAgain(Scheduling):
+    """Ends that are told again, and ends that are many."""
+
+    async def test_a_repeated_start_is_the_same_start(self, bench: ScheduleBench) -> None:
+        """An instance that runs goes on; one that has ended is told again as it ended: none stays in the books."""
+        actor = await worker(bench)
+        row = await bench.create()
+        starts = (
+            order("n/1", "run-1"),
+            order("n/2", "run-2", keep_result=True),
+            order("n/3", "run-3", keep_result=True),
+        )
+        await bench.write(row, starts=starts)
+        turns = await actor.turns()
+        await actor.commit(turns["n/2"], close=WorkflowCompleted(payload=b'"two"'))
+        await actor.commit(turns["n/3"], close=WorkflowFailed(payload=BROKEN))
+        row = await bench.read()
+        await bench.write(row, ends=len(row.ends), starts=starts)
+        told = [("run-2", "completed", b'"two"'), ("run-3", "failed", b"")]
+        assert sorted(await bench.ends()) == told
+        assert await bench.status("n/1") == "running"
+        await actor.commit(turns["n/1"], close=DONE)
+        assert sorted(await bench.ends()) == [("run-1", "completed", b""), *told]
+
+    async def test_many_large_ends_are_shown_a_few_at_a_time(self, bench: ScheduleBench) -> None:
+        """[P10] About a megabyte of results, at least one; the schedule stays due until all have been seen."""
+        actor = await worker(bench)
+        row = await bench.create()
+        large = b'"' + b"x" * 700_000 + b'"'
+        await bench.write(
+            row, starts=tuple(order(f"n/{number}", f"run-{number}", keep_result=True) for number in (1, 2))
+        )
+        for task in (await actor.turns()).values():
+            await actor.commit(task, close=WorkflowCompleted(payload=large))
+        seen: list[str] = []
+        for _ in range(2):
+            assert await bench.due_ids() == ["nightly"]
+            row = await bench.read()
+            assert [end.result for end in row.ends] == [large]
+            seen += (end.run for end in row.ends)
+            await bench.write(row, ends=len(row.ends))
+        assert (sorted(seen), await bench.ends(), await bench.due_ids()) == (["run-1", "run-2"], [], [])

@@ -30,7 +30,7 @@ from rqflow.testing.conformance.activities import TestActivity, TestActivityTime
 from rqflow.testing.conformance.children import TestChild, TestParentClose
 from rqflow.testing.conformance.continuing import TestContinueAsNew
 from rqflow.testing.conformance.crossing import TestOutbox, TestSending
-from rqflow.testing.conformance.firing import TestEndOfRun, TestFiring
+from rqflow.testing.conformance.firing import TestEndOfRun, TestEndsAgain, TestFiring
 from rqflow.testing.conformance.ids import TestStrangeIds
 from rqflow.testing.conformance.keeping import TestPurge, TestRetention
 from rqflow.testing.conformance.limits import TestLimits
@@ -97,6 +97,7 @@ SUITE: Final[tuple[type[Any], ...]] = (
     TestDueSchedules,
     TestFiring,
     TestEndOfRun,
+    TestEndsAgain,
     TestScheduleLimits,
 )
 """Every class of the suite."""

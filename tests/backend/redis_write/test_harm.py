@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from rqflow.backend.calls.instances import Terminate
-from rqflow.backend.calls.schedules import CreateSchedule, ListSchedules, ReadDueSchedules
+from rqflow.backend.calls.schedules import CreateSchedule, DeleteSchedule, ListSchedules, ReadDueSchedules
 from rqflow.backend.calls.suspects import BeginTurn
 from rqflow.backend.calls.tasks import Message, Receive, Sweep, WorkflowTask
 from rqflow.core import commands
@@ -16,6 +16,7 @@ from rqflow.core.options import ActivityOptions, ChildOptions
 from tests.backend.redis_write.scripted import DAY, Scripted
 
 MINUTE = timedelta(minutes=1)
+LATE = 9_999_999_999_999
 
 
 def broken(store: Scripted) -> list[bytes]:
@@ -170,17 +171,24 @@ def test_a_turn_that_kills_its_workers_stalls_until_other_code_comes(store: Scri
 
 
 def test_p7_a_schedule_whose_keys_are_spoiled_stops_no_other(store: Scripted) -> None:
-    """[P7] One without a row, one of another type, one whose ends are no list: told, left out, and not due any more."""
-    for name in ("bad", "ends", "good"):
+    """[P7] One without a row, one of another type, one whose ends are no list, rows and ends that cannot be read: told,
+    left out, and not due any more; when the next one is due is right all the same."""
+    for name in ("bad", "ends", "revision", "created", "end", "good"):
         store.do(CreateSchedule(partition=0, schedule=name, generation="g", spec=b"", args=b"", state=b"", due_ms=1))
     store.redis.delete(store.key("schedule", "bad"))
     store.redis.set(store.key("schedule", "bad"), "not a hash")
     store.redis.set(store.key("schedule_ends", "ends"), "not a list")
+    store.redis.hset(store.key("schedule", "revision"), "revision", "many")
+    store.redis.hdel(store.key("schedule", "created"), "created_ms")
+    store.redis.rpush(store.key("schedule_ends", "end"), "nonsense")
     store.redis.zadd(store.key("schedules_due"), {"nowhere": 0})
+    store.do(CreateSchedule(partition=0, schedule="later", generation="g", spec=b"", args=b"", state=b"", due_ms=LATE))
     found = store.do(ReadDueSchedules(partition=0, scheduler="s", lease=MINUTE))
     assert [row.schedule for row in found.rows] == ["good"]
+    assert found.next_due_ms == LATE
+    store.do(DeleteSchedule(partition=0, schedule="later"))
     assert store.redis.zrange(store.key("schedules_due"), 0, -1) == [b"good"]
-    assert len(broken(store)) == 2
+    assert len(broken(store)) == 5
     page = store.do(ListSchedules(partition=0, limit=1))
     while page.cursor is not None and not page.rows:
         page = store.do(ListSchedules(partition=0, limit=1, after=page.cursor))

@@ -1,8 +1,8 @@
 -- read_schedule: a schedule's row.
 -- ARGV  schedule  string
--- Returns {now, row as schedules makes it}, or no_schedule.
+-- Returns {now, row as schedule_rows makes it}, or no_schedule.
 -- @include clock
--- @include schedules
+-- @include schedule_rows
 
-local row = schedules.row(schedule)
+local row = schedule_rows.read(schedule)
 return row and { clock.now, row } or { 'err', 'no_schedule', schedule }

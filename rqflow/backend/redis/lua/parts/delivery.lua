@@ -61,9 +61,9 @@ end
 function kinds.start(m)
   local s = m.row
   local row = rows.live(s.instance)
+  if s.schedule and row.status and schedules.settled(s, row, rows.closed(row)) then return end
   local answer = { kind = 'child', instance = s.parent, run = s.parent_run, id = s.parent_command, child = s.run }
   if row.status and row.first ~= s.run and not rows.closed(row) then
-    if s.schedule then return schedules.tell(s, s.run, 'refused', '') end
     answer.body = news.child_failed(s.parent_command,
       news.failure('InstanceExists', s.instance .. ' exists already and is ' .. row.status, 'error'))
     return messages.send(s.parent_partition, answer)

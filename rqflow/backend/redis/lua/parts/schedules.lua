@@ -1,7 +1,6 @@
 -- @include clock
--- @include lifecycle
 -- @include messages
--- schedules: their rows, when each is due, what they start, and how they learn of its end.
+-- schedules: when each is due, what they start, and how they learn of its end.
 
 -- A refusal if this is not the schedule that the caller has read.
 function schedules.changed(id, generation, revision)
@@ -21,38 +20,6 @@ function schedules.set_due(id, at)
   if not soonest[2] or at < tonumber(soonest[2]) then redis.call('PUBLISH', key.schedules_changed(), '') end
 end
 
--- {id, the fields of rows.SCHEDULE, when it is due or empty, ends}, and its size; nil if there is none.
-function schedules.row(id)
-  local values = redis.call('HMGET', key.schedule(id), 'generation', 'revision', 'spec', 'args', 'state', 'result',
-    'broken', 'created_ms')
-  if not values[1] then return nil, 0 end
-  local ends, size = redis.call('LRANGE', key.schedule_ends(id), 0, -1), #id
-  for place = 1, 8 do
-    values[place] = values[place] or ''
-    size = size + #values[place]
-  end
-  for _, one in ipairs(ends) do size = size + #one end
-  return { id, values, redis.call('ZSCORE', key.schedules_due(), id) or '', ends }, size
-end
-
--- Rows of the first of them, bounded in number and bytes, and how many those are.
-function schedules.page(ids, limit)
-  local rows, size = {}, 0
-  for place = 1, math.min(#ids, limit) do
-    -- P7: what has no row, or a spoiled one, stops no other and is not looked at for ever.
-    local sound, row, more = pcall(schedules.row, ids[place])
-    if not sound then lifecycle.broken('schedule ' .. ids[place], row) end
-    if not sound or not row then
-      redis.call('ZREM', key.schedules_due(), ids[place])
-    else
-      size = size + more
-      if place > 1 and size > 1048576 then return rows, place - 1 end
-      rows[#rows + 1] = row
-    end
-  end
-  return rows, math.min(#ids, limit)
-end
-
 function schedules.start(id, generation, start)
   local new = { instance = start.instance, run = start.run, workflow = start.workflow, queue = start.queue,
     started = start.started, retention_ms = start.retention_ms, attributes = cjson.decode(start.attributes),
@@ -67,6 +34,18 @@ function schedules.tell(row, run, status, result)
   local order = cmsgpack.unpack(row.scheduled)
   messages.send(order.partition, { kind = 'scheduled_end', schedule = row.schedule, generation = order.generation,
     run = run, status = status, result = order.keep and status == 'completed' and result or '' })
+end
+
+-- Whether nothing is to be started, because an instance has the id: another one that is open, or this very one. A
+-- repeated start is the same start; if it has ended meanwhile, that is told again.
+function schedules.settled(start, row, closed)
+  if row.first ~= start.run then
+    if closed then return false end
+    schedules.tell(start, start.run, 'refused', '')
+  elseif closed then
+    schedules.tell(start, start.run, row.status, redis.call('HGET', key.instance(start.instance), 'result') or '')
+  end
+  return true
 end
 
 function schedules.take_end(m)
