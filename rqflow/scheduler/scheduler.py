@@ -12,11 +12,12 @@ import logging
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any, Final
 
-from rqflow.backend.calls.schedules import DueSchedules, ReadDueSchedules, ScheduleRow, WriteSchedule, Written
+from rqflow.backend.calls.schedules import BreakSchedule, ReadDueSchedules, ScheduleRow, WriteSchedule, Written
 from rqflow.backend.protocol import Backend, Watch
 from rqflow.errors import BackendError, RqflowError, ScheduleChanged, ScheduleNotFound
 from rqflow.scheduler.deciding import broken, decide
@@ -31,6 +32,9 @@ LAST_CARE: Final = 2.0
 """Seconds that a scheduler that leaves goes on carrying what it has sent to other partitions."""
 SPREAD: Final = 10
 """Schedulers that lose races for one crowd spread over so many batches of it."""
+DECIDING: Final = 0.25
+"""Seconds that deciding may take before what was decided is written: after a long absence each schedule may have
+thousands of slots to count, and all that is decided on holds for a while only."""
 AFTER_FAULT: Final = 1.0
 """Seconds between two tries of what the store could not do for a reason of its own."""
 
@@ -95,34 +99,32 @@ class Scheduler:
         found = await self._backend.call(
             ReadDueSchedules(partition=partition, scheduler=self.id, lease=self.options.lease, limit=limit, skip=skip)
         )
-        read_at = asyncio.get_running_loop().time()
-        due_ms = [found.next_due_ms] if found.next_due_ms is not None else []
-        lost = await self._write(found, due_ms)
         if found.outbox:
             self._relay.wake(partition)
-        if lost and len(found.rows) == limit:
+        if found.rows and await self._write(found.rows) and len(found.rows) == limit:
             # Others work on the same crowd: look at another part of it.
             self._skips[partition] = self._random.randrange(SPREAD) * limit
-        if lost or skip:
+        if found.rows or skip:
+            # What became due beside one that was due already is told to nobody: only who finds nothing may sleep.
             return 0.0
         longest = self.options.poll.total_seconds()
-        if not due_ms:
+        if found.next_due_ms is None:
             return longest
-        passed = asyncio.get_running_loop().time() - read_at
-        return min(longest, max(0.0, (min(due_ms) - found.now_ms) / 1_000 - passed))
+        return min(longest, max(0.0, (found.next_due_ms - found.now_ms) / 1_000))
 
-    async def _write(self, found: DueSchedules, due_ms: list[int]) -> bool:
-        """Write what happens to each; whether another was faster. When they are due again is added to `due_ms`."""
-        if not found.rows:
-            return False
-        calls = [decide(row, self._backend.hub) for row in found.rows]
+    async def _write(self, rows: Sequence[ScheduleRow]) -> bool:
+        """Write what happens to each; whether another was faster. What takes too long to decide on stays due."""
+        calls: list[WriteSchedule | BreakSchedule] = []
+        end = asyncio.get_running_loop().time() + DECIDING
+        for row in rows:
+            calls.append(decide(row, self._backend.hub))
+            if asyncio.get_running_loop().time() > end:
+                break
         answers = await send_each(self._backend, calls)
         lost = False
-        for row, call, answer in zip(found.rows, calls, answers, strict=True):
+        for row, call, answer in zip(rows, calls, answers, strict=False):
             match answer:
                 case Written():
-                    assert isinstance(call, WriteSchedule)
-                    due_ms += [] if call.due_ms is None else [call.due_ms]
                     if answer.outbox:
                         self._relay.wake(call.partition)
                 case ScheduleChanged() | ScheduleNotFound():

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
+from rqflow.backend.calls.call import Call
+from rqflow.backend.calls.schedules import WriteSchedule
 from rqflow.backend.opening import verify_hub
+from rqflow.backend.protocol import Backend
 from rqflow.client.schedule_reading import Schedule
-from rqflow.errors import ScheduleChanged
+from rqflow.errors import ScheduleChanged, ScheduleNotFound
 from rqflow.scheduler.deciding import decide
 from rqflow.scheduler.options import SchedulerOptions
 from rqflow.scheduler.scheduler import Scheduler
@@ -20,6 +26,29 @@ from tests.scheduler.test_overlapping_runs import most_at_once
 from tests.scheduler.tower import Tower, failing, nap, quick, telling
 
 DAY = timedelta(days=1)
+
+
+class Meddled:
+    """A backend on which somebody else comes between a scheduler's first look and what it writes then."""
+
+    def __init__(self, inner: Backend) -> None:
+        self._inner = inner
+        self.between: list[Callable[[], Awaitable[None]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        if self.between and any(isinstance(call, WriteSchedule) for call in calls):
+            await self.between.pop()()
+        return await self._inner.send(calls)
+
+
+async def _not_found(look: Callable[[], Awaitable[bool]]) -> bool:
+    """Whether it is so; not while a schedule is still to come."""
+    with suppress(ScheduleNotFound):
+        return await look()
+    return False
 
 
 async def test_after_five_minutes_without_a_scheduler_the_last_minute_is_caught_up(tower: Tower) -> None:
@@ -177,6 +206,59 @@ async def test_a_scheduler_sleeps_until_the_next_slot_and_is_woken_by_a_change(t
             return bool(await tower.slots("soon"))
 
         await tower.until(fired)
+
+
+async def test_what_becomes_due_while_others_are_written_is_not_slept_over(tower: Tower) -> None:
+    """Beside one that is due already nobody is told of it: the scheduler looks until it finds nothing."""
+    create, meddled = tower.client.schedules.create, Meddled(tower.backend)
+
+    async def between() -> None:
+        await create("second", quick, cron="0 0 1 1 *")
+
+    meddled.between.append(between)
+    async with tower.scheduling(backend=cast("Backend", meddled), poll=3_600):
+        await asyncio.sleep(0.3)
+        await create("first", quick, cron="0 0 1 1 *")
+
+        async def looked() -> bool:
+            return all([(await tower.state(name)).next_ms is not None for name in ("first", "second")])
+
+        await tower.until(lambda: _not_found(looked))
+    assert meddled.between == []
+
+
+async def test_what_takes_long_to_decide_on_is_done_bit_by_bit(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was decided holds for the catch-up window only: it is written before the rest is decided on."""
+    monkeypatch.setattr("rqflow.scheduler.scheduler.DECIDING", 0.0)
+    names = [f"s{number}" for number in range(8)]
+    for name in names:
+        await tower.client.schedules.create(name, quick, every=1, max_runs=1)
+    async with tower.scheduling():
+
+        async def fired() -> bool:
+            return all([(await tower.state(name)).counts.slots == 1 for name in names])
+
+        await tower.until(fired)
+    assert [len(await tower.slots(name)) for name in names] == [1] * 8
+
+
+async def test_a_backfill_that_is_given_again_after_its_end_is_the_same_one(tower: Tower) -> None:
+    """[P9] Its runs are found ended, and not run again; it is through, and holds nothing up. [F4]"""
+    schedules = tower.client.schedules
+    await schedules.create("s", quick, cron="0 3 * * *")
+    end = datetime(2026, 1, 31, tzinfo=UTC)
+    async with tower.working(), tower.scheduling():
+
+        async def through() -> bool:
+            found = await tower.get("s")
+            return not found.state.backfills and not found.state.running
+
+        for _ in range(2):
+            await schedules.backfill("s", end - 5 * DAY, end, backfill_id="january")
+            await tower.until(through)
+            rows = await tower.rows("s")
+            assert (len(rows), {row.status for row in rows}) == (5, {"completed"})
+    assert (await tower.get("s")).state.counts.refused == 0
 
 
 async def test_slots_start_close_to_their_time(tower: Tower) -> None:
