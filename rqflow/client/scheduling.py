@@ -148,7 +148,9 @@ def rewriting(row: ScheduleRow, prepared: Prepared, facts: Facts) -> WriteSchedu
     old = readable(row.spec)
     if old is None or old.timetable != prepared.spec.timetable:
         state = replace(state, cursor_ms=max(state.cursor_ms, row.now_ms), next_ms=None, fires_ms=None)
-    return replace(_writing(row, state, facts), spec=encode_spec(prepared.spec), args=prepared.args)
+    # Results that are not kept any more are forgotten: later they would be taken for those of newer runs.
+    result = None if prepared.spec.policy.keep_result else b""
+    return replace(_writing(row, state, facts), spec=encode_spec(prepared.spec), args=prepared.args, result=result)
 
 
 def readable(payload: bytes) -> ScheduleSpec | None:
@@ -232,7 +234,16 @@ def backfill(
 
 def cancel_backfill(options: ClientOptions, id: str, backfill_id: str) -> Flow[None]:
     """Start no more of a backfill; what it started goes on. Raises ScheduleNotFound, NotFound."""
-    yield from _steer(options, id, lambda row, state: (steering.cancel_backfill(state, backfill_id), None))
+    met: list[str] = []
+
+    def decide(row: ScheduleRow, state: ScheduleState) -> tuple[ScheduleState, None]:
+        if met and all(one.id != backfill_id for one in state.backfills):  # canceled, and the answer lost; or through
+            return state, None
+        after = steering.cancel_backfill(state, backfill_id)
+        met.append(backfill_id)
+        return after, None
+
+    yield from _steer(options, id, decide)
 
 
 def _steer(

@@ -171,5 +171,5 @@ def _link(row: ScheduleRow, spec: ScheduleSpec, step: Step, one: Running) -> Sch
         schedule=row.schedule,
         slot_ms=one.slot_ms,
         last_success_ms=state.last_success_ms,
-        last_result=result if known else None,
+        last_result=(result or None) if known else None,
     )

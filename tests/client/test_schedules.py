@@ -16,8 +16,8 @@ from rqflow.authoring.workflows import Workflow
 from rqflow.backend.calls.schedules import WriteSchedule
 from rqflow.backend.memory.backend import MemoryBackend
 from rqflow.backend.memory.store import MemoryStore
-from rqflow.client import schedule_applying, scheduling
-from rqflow.client.flow import Flow, Send
+from rqflow.client import schedule_applying, schedule_reading, scheduling
+from rqflow.client.flow import Flow, Send, connect, send
 from rqflow.client.schedule_preparing import Wanted
 from rqflow.client.schedule_reading import Schedule
 from rqflow.errors import (
@@ -31,7 +31,7 @@ from rqflow.errors import (
 )
 from rqflow.schedules.naming import instance_id
 from rqflow.schedules.slots import slots_after
-from rqflow.schedules.state import Trigger
+from rqflow.schedules.state import Trigger, decode_state
 from rqflow.schedules.timetable import Timetable
 from rqflow.testing.clock import VirtualClock
 from tests.client.conftest import Place
@@ -277,7 +277,7 @@ async def test_no_change_undoes_another(place: Place) -> None:
 
 
 async def test_an_order_whose_answer_was_lost_is_given_once(place: Place) -> None:
-    """A trigger that was heard is not repeated; a pause is the same pause."""
+    """A trigger that was heard is not repeated; a pause is the same pause, a canceled backfill is canceled."""
     with Client(place.url, hub=place.hub) as client:
         client.schedules.create("one", report, 2026, every="1h")
         instance = client.run_flow(unheard(scheduling.trigger(client.options, "one")))
@@ -285,6 +285,26 @@ async def test_an_order_whose_answer_was_lost_is_given_once(place: Place) -> Non
         assert instance == instance_id("{schedule}/{slot}", "one", asked.slot_ms)
         client.run_flow(unheard(scheduling.pause(client.options, "one", "lunch")))
         assert client.schedules.get("one").state.reason == "lunch"
+        client.schedules.backfill("one", datetime(2026, 1, 1, tzinfo=UTC), backfill_id="b")
+        client.run_flow(unheard(scheduling.cancel_backfill(client.options, "one", "b")))
+        assert client.schedules.get("one").state.backfills == ()
+        with pytest.raises(NotFound, match="'b'"):
+            client.schedules.cancel_backfill("one", "b")
+
+
+async def test_results_that_are_not_kept_any_more_are_forgotten(place: Place) -> None:
+    """Were they kept again later, the old one would be taken for that of a newer run."""
+    with Client(place.url, hub=place.hub) as client:
+        client.schedules.create("one", report, 2026, every="1h", keep_result=True)
+        row = client.run_flow(schedule_reading.read_schedule(client.options, "one"))
+        facts = client.run_flow(connect())
+        call = replace(scheduling._writing(row, decode_state(row.state), facts), result=b'"old"')
+        client.run_flow(send(client.options, call))
+        client.schedules.update("one", notes="kept")
+        assert client.schedules.get("one").result == "old"
+        client.schedules.update("one", keep_result=False)
+        client.schedules.update("one", keep_result=True)
+        assert client.schedules.get("one").result is None
 
 
 # ---- schedules beside code ---------------------------------------------------------------------------------------
