@@ -54,6 +54,7 @@ class QueueStats:
 
     name: str
     workflows_queued: int = 0
+    """Workflow tasks and questions."""
     workflows_leased: int = 0
     activities_queued: int = 0
     activities_leased: int = 0

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 from rqflow.backend.calls.hubs import PartitionStats, QueueStats, ReadStats, WorkerStats
 from rqflow.backend.calls.instances import LifecycleEvent, ReadEvents
-from rqflow.backend.memory.activities import waiting_activity
 from rqflow.backend.memory.partition import Partition
 from rqflow.backend.memory.rows import WaitingActivity
-from rqflow.backend.memory.streams import Ticket, activities_of, workflows_of
+from rqflow.backend.memory.streams import Ticket, activities_of, own_of, workflows_of
+
+_WORK: Final = ("task", "query", "activity")
 
 
 def read_events(partition: Partition, call: ReadEvents) -> tuple[LifecycleEvent, ...]:
@@ -55,13 +57,13 @@ def _queue_names(partition: Partition) -> set[str]:
 
 
 def _queues_of(partition: Partition, ticket: Ticket) -> Iterable[str]:
-    """The queue that a workflow or activity ticket belongs to, sticky or not."""
-    row = partition.rows.by_id.get(ticket.instance)
-    if row is None:
+    """The queue that a task or a question belongs to, sticky or not."""
+    if ticket.kind not in _WORK:
         return ()
-    if ticket.kind == "task":
-        return (row.queue,)
-    return (waiting_activity(row, ticket.id).queue,) if ticket.kind == "activity" else ()
+    if not ticket.stream.startswith(own_of("")):
+        return (ticket.stream.partition(":")[2],)
+    row = partition.rows.by_id.get(ticket.instance)
+    return () if row is None else (row.queue,)
 
 
 def _unknown(partition: Partition, instance: str) -> Iterable[tuple[str, str]]:
@@ -84,8 +86,8 @@ def _queue(partition: Partition, name: str) -> QueueStats:
     )
     return QueueStats(
         name=name,
-        workflows_queued=counts["task", False],
-        workflows_leased=counts["task", True],
+        workflows_queued=counts["task", False] + counts["query", False],
+        workflows_leased=counts["task", True] + counts["query", True],
         activities_queued=counts["activity", False],
         activities_leased=counts["activity", True],
         oldest_queued_ms=max(ages, default=0),

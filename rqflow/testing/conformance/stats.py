@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rqflow.backend.calls.hubs import PartitionStats, QueueStats, ReadStats
-from rqflow.backend.calls.instances import LifecycleEvent, ReadEvents
+from rqflow.backend.calls.instances import Answer, LifecycleEvent, ReadEvents
+from rqflow.backend.calls.tasks import QueryTask, WorkflowTask
 from rqflow.core.commands import EmitEvent, StartTimer
 from rqflow.testing.conformance.bench import LONG, Bench
 from rqflow.testing.conformance.deeds import (
@@ -17,6 +18,7 @@ from rqflow.testing.conformance.deeds import (
     worker,
 )
 from rqflow.testing.conformance.moving import BLINK
+from rqflow.testing.conformance.queries import answer_call, ask
 from rqflow.testing.conformance.standing import Standing
 
 
@@ -77,6 +79,24 @@ class TestStats(Standing):
         await actor.take(activity_room=1)
         side = await queue_of(bench, "side")
         assert (side.activities_queued, side.activities_leased) == (1, 1)
+
+    async def test_questions_count_as_work_of_their_queue(self, bench: Bench) -> None:
+        """Somebody must take them, from the queue or from the worker that keeps the executor."""
+        actor = await worker(bench)
+        await bench.start()
+        await ask(bench)
+        assert (await queue_of(bench)).workflows_queued == 2
+        task, question = (await actor.taken(bench.at("order"))).tasks
+        assert isinstance(task, WorkflowTask)
+        assert isinstance(question, QueryTask)
+        assert (await queue_of(bench)).workflows_leased == 2
+        await actor.commit(task, sticky=True)
+        await bench.call(answer_call(actor, question, Answer(accepted=True, payload=b"1")))
+        await ask(bench, query="query-b")
+        queue = await queue_of(bench)
+        assert (queue.workflows_queued, queue.workflows_leased) == (1, 0)
+        await actor.question()
+        assert (await queue_of(bench)).workflows_leased == 1
 
     async def test_what_is_due_is_counted(self, bench: Bench) -> None:
         """And what is overdue."""

@@ -25,7 +25,7 @@ local function measure(stream)
   return queued, pending, age
 end
 
--- Tasks on the streams of workers belong to the queues of their instances: {queue = {queued, leased}}.
+-- Tasks and questions on the streams of workers belong to the queues of their instances: {queue = {queued, leased}}.
 local function sticky(workers)
   local counts, left = {}, most
   for _, worker in ipairs(workers) do
@@ -35,7 +35,7 @@ local function sticky(workers)
     for _, entry in ipairs(redis.call('XRANGE', stream, '-', '+', 'COUNT', left)) do
       left = left - 1
       local fields = streams.fields(entry)
-      local queue = fields.kind == 'task' and redis.call('HGET', key.instance(fields.instance), 'queue')
+      local queue = fields.instance and redis.call('HGET', key.instance(fields.instance), 'queue')
       if queue then
         counts[queue] = counts[queue] or { 0, 0 }
         local place = leased[entry[1]] and 2 or 1
