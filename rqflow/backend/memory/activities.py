@@ -70,9 +70,9 @@ def back_off(partition: Partition, row: Row, id: int, activity: WaitingActivity,
 
 
 def forget_activity(partition: Partition, row: Row, id: int, activity: WaitingActivity) -> None:
-    """Take an activity's task away, and all of its times. Its worker, if it has one, is told."""
+    """Take an activity's task away, and all of its times. Its worker, if it has one, is told: also one that is late."""
     ticket = partition.streams.drop(activity.token)
-    if ticket is not None and ticket.worker and partition.alive(ticket.worker):
+    if ticket is not None and ticket.worker and not partition.workers[ticket.worker].dead:
         notice = Ticket(kind="cancel", canceled=ticket.token)
         partition.streams.put(own_of(ticket.worker), notice, partition.now_ms)
     for occasion in _OCCASIONS:

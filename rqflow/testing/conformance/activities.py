@@ -208,6 +208,18 @@ class TestCanceledActivity(Standing):
         await bench.refused(complete_call(running), LeaseLost)
         assert (await runner.taken(running.partition)).notices == ()
 
+    async def test_a_worker_that_is_late_is_told_too(self, bench: Bench) -> None:
+        """Its lease has ended and nobody has taken over yet: if it renews, it must not run in vain."""
+        actor = await scheduled(bench)
+        runner = await worker(bench, "runner")
+        running = await runner.activity()
+        await runner.renew(lease=BLINK)
+        await bench.wait()
+        await bench.signal("order")
+        await actor.commit(await actor.turn(), CancelActivity(id=2, target=1))
+        await runner.renew()
+        assert [each.token for each in (await runner.taken(running.partition)).notices] == [running.token]
+
     async def test_a_backing_off_one_never_comes_back(self, bench: Bench) -> None:
         """Its retry is due for nobody."""
         actor = await scheduled(bench)
