@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.hubs import HubInfo, Limits
+from rqflow.backend.calls.instances import Outcome
 from rqflow.backend.calls.tasks import Entry, Subscription
 from rqflow.errors import RqflowError
 
@@ -31,6 +32,14 @@ def unwrap(answer: R | RqflowError) -> R:
 class Watch(Protocol):
     """Told whenever something happened to one instance that a waiter may care for. May be told too often."""
 
+    @property
+    def ended(self) -> Outcome | None:
+        """The end that was told of last, if its notice said what it was: as `ReadOutcome` would have answered then.
+
+        It may be of an earlier run than the one that is waited for, so look at its `run`.
+        """
+        ...
+
     async def wait(self, timeout: float) -> bool:
         """Until the next notice, or False after `timeout` seconds. A notice since the last wait counts at once."""
         ...
@@ -38,6 +47,9 @@ class Watch(Protocol):
 
 class SyncWatch(Protocol):
     """The blocking twin of Watch."""
+
+    @property
+    def ended(self) -> Outcome | None: ...
 
     def wait(self, timeout: float) -> bool: ...
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from rqflow.backend.calls.instances import Describe, ReadOutcome
+from rqflow.backend.calls.instances import Describe, Outcome, ReadOutcome
 from rqflow.client.checks import check_id, seconds_of
 from rqflow.client.flow import Facts, Flow, connect, listen, send, wait
 from rqflow.client.options import ClientOptions, Span
@@ -45,10 +45,12 @@ def _result(options: ClientOptions, id: str, run: str, decode: Callable[[bytes],
     until = None if seconds is None else time.monotonic() + seconds
     # Listening begins before the first look: an end between the two is then told.
     notices = yield from listen(options, id, until=until)
+    outcome: Outcome | None = None
     while True:
-        outcome = yield from send(options, ReadOutcome(partition=facts.partition(id), instance=id), until=until)
-        if run and outcome.run != run:
-            run = yield from _continued(options, facts, id, run)
+        if outcome is None:
+            outcome = yield from send(options, ReadOutcome(partition=facts.partition(id), instance=id), until=until)
+            if run and outcome.run != run:
+                run = yield from _continued(options, facts, id, run)
         if outcome.status == "completed":
             return decode(outcome.payload)
         if outcome.status in CLOSED:
@@ -57,6 +59,9 @@ def _result(options: ClientOptions, id: str, run: str, decode: Callable[[bytes],
         if until is not None and time.monotonic() >= until:
             raise ResultTimeout(f"instance {id!r} is {outcome.status} after a wait of {seconds:g} s; it goes on")
         yield from wait(options, notices, until)
+        # The run that is going on may have ended, and its notice told how. One of another run tells nothing for sure.
+        told = notices.ended
+        outcome = told if told is not None and told.run == outcome.run else None
 
 
 def _continued(options: ClientOptions, facts: Facts, id: str, run: str) -> Flow[str]:

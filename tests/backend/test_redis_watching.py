@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 
-from rqflow.backend.calls.instances import Terminate
+from rqflow.backend.calls.instances import Outcome, Terminate
 from rqflow.backend.opening import open_backend, open_sync_backend
 from rqflow.backend.protocol import Backend, SyncBackend, partition_of
 from rqflow.backend.redis import watching, watching_threads
@@ -21,6 +21,7 @@ from rqflow.backend.redis.blocking import BlockingConnection
 from rqflow.backend.redis.channels import Channels
 from rqflow.backend.redis.embedded import EmbeddedServer
 from rqflow.backend.redis.keys import key
+from rqflow.backend.redis.notices import read_end
 from rqflow.backend.redis.sockets import Timeouts
 from rqflow.errors import BackendError, BackendRefused, BackendUnavailable
 from tests.backend.orders import leave, start, until
@@ -365,14 +366,23 @@ async def test_a_refusal_ends_the_wait_for_a_confirmation(redis_server: Embedded
     blocked.close()
 
 
+def test_a_notice_that_cannot_be_read_tells_only_that_there_is_news() -> None:
+    """Whatever comes on a channel: an end is what lifecycle.lua writes, and nothing else."""
+    assert read_end(b"completed run-1 [1, 2]") == Outcome(status="completed", run="run-1", payload=b"[1, 2]")
+    assert read_end(b"canceled run-1 ") == Outcome(status="canceled", run="run-1", payload=b"")
+    strange = [b"", b"completed", b"completed run-1", b"completed  1", b"running run-1 1", b"\xff \xff 1", b" run-1 1"]
+    for message in [*strange, None, 7, [b"completed run-1 1"]]:
+        assert read_end(message) is None, message
+
+
 class Listener:
     """One who keeps what it was told."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def notice(self) -> None:
-        self.told.append("notice")
+    def notice(self, message: Any) -> None:
+        self.told.append(f"notice {message.decode()}".strip())
 
     def confirm(self) -> None:
         self.told.append("confirm")
@@ -406,8 +416,9 @@ def test_a_new_connection_asks_for_all_channels_and_tells_of_the_gap() -> None:
     channels.heard([b"subscribe", b"old", 1])
     channels.heard([b"subscribe", b"new", 2])
     channels.heard([b"message", b"gone", b""])
+    channels.heard([b"message", b"old", b"completed r 1"])
     channels.heard([b"subscribe", b"stray", 3])
-    assert (old.told, new.told) == (["confirm", "confirm", "notice"], ["confirm"])
+    assert (old.told, new.told) == (["confirm", "confirm", "notice", "notice completed r 1"], ["confirm"])
     assert channels.leave("old", new) is None
     assert channels.leave("gone", new) is None
     many: Channels[Listener] = Channels()

@@ -13,6 +13,7 @@ from rqflow.backend.calls.instances import (
 )
 from rqflow.backend.memory.partition import Partition, moment
 from rqflow.backend.memory.rows import Row, WaitingActivity, WaitingTimer
+from rqflow.core.states import CLOSED
 from rqflow.errors import RunNotFound
 
 
@@ -20,6 +21,12 @@ def read_outcome(partition: Partition, call: ReadOutcome) -> Outcome:
     """How an instance stands, and its result if it has one."""
     row = partition.row(call.instance)
     return Outcome(status=row.status, run=row.run, payload=row.result)
+
+
+def ended(partition: Partition, instance: str) -> Outcome | None:
+    """What an instance came to, if it is there and has ended."""
+    row = partition.rows.by_id.get(instance)
+    return Outcome(status=row.status, run=row.run, payload=row.result) if row and row.status in CLOSED else None
 
 
 def read_history(partition: Partition, call: ReadHistory) -> HistoryPage:

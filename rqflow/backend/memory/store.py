@@ -166,7 +166,7 @@ class MemoryStore:
         for stream in partition.streams.fed:
             self._bells.ring((partition.number, stream))
         for instance in partition.changed:
-            self._bells.ring(instance_topic(instance))
+            self._bells.ring(instance_topic(instance), reading.ended(partition, instance))
         if partition.schedules.changed:
             self._bells.ring(schedules_topic(partition.number))
         partition.schedules.changed = False

@@ -9,11 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from rqflow.backend.calls.instances import Outcome
+
 
 class Bell(Protocol):
     """What a waiter is woken by. Safe to ring from any thread."""
 
-    def ring(self) -> None: ...
+    def ring(self, ended: Outcome | None = None) -> None:
+        """Something may have happened; `ended`: it was this."""
+        ...
 
 
 class LoopBell:
@@ -23,12 +27,14 @@ class LoopBell:
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
         self._rang = False
+        self.ended: Outcome | None = None
 
-    def ring(self) -> None:
+    def ring(self, ended: Outcome | None = None) -> None:
         with suppress(RuntimeError):  # its loop was closed: nobody waits there any more
-            self._loop.call_soon_threadsafe(self._hear)
+            self._loop.call_soon_threadsafe(self._hear, ended)
 
-    def _hear(self) -> None:
+    def _hear(self, ended: Outcome | None) -> None:
+        self.ended = ended or self.ended
         self._rang = True
         self._event.set()
 
@@ -49,8 +55,10 @@ class ThreadBell:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self.ended: Outcome | None = None
 
-    def ring(self) -> None:
+    def ring(self, ended: Outcome | None = None) -> None:
+        self.ended = ended or self.ended
         self._event.set()
 
     def wait(self, timeout: float) -> bool:
@@ -77,9 +85,9 @@ class Bells:
             if not bells:
                 del self.by_topic[topic]
 
-    def ring(self, topic: Hashable) -> None:
+    def ring(self, topic: Hashable, ended: Outcome | None = None) -> None:
         for bell in self.by_topic.get(topic, ()):
-            bell.ring()
+            bell.ring(ended)
 
     def ring_all(self) -> None:
         for topic in self.by_topic:

@@ -17,8 +17,8 @@ AT_ONCE: Final = 500
 class Listener(Protocol):
     """One who waits: asyncio and threads each have their own kind."""
 
-    def notice(self) -> None:
-        """Something may have happened."""
+    def notice(self, message: Any) -> None:
+        """Something may have happened; `message` may tell what, see notices.py."""
         ...
 
     def confirm(self) -> None:
@@ -81,10 +81,10 @@ class Channels(Generic[L]):
     def heard(self, reply: Any) -> None:
         """A message or a confirmation from Redis; all else (PONG, UNSUBSCRIBE) tells nothing."""
         match reply:
-            case [b"message", bytes(name), _]:
+            case [b"message", bytes(name), message]:
                 channel = self._channels.get(name.decode())
                 if channel is not None:
-                    _notice(channel)
+                    _notice(channel, message)
             case [b"subscribe", *_] if self._asked:
                 self._confirm(self._asked.popleft())
 
@@ -94,7 +94,7 @@ class Channels(Generic[L]):
             listener.confirm()
         if channel.gap:
             channel.gap = False
-            _notice(channel)
+            _notice(channel, b"")
 
     def again(self) -> Iterator[RedisCommand]:
         """What to send on a new connection."""
@@ -114,6 +114,6 @@ class Channels(Generic[L]):
                 listener.give_up(error)
 
 
-def _notice(channel: _Channel[L]) -> None:
+def _notice(channel: _Channel[L], message: Any) -> None:
     for listener in tuple(channel.listeners):
-        listener.notice()
+        listener.notice(message)

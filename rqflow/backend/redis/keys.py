@@ -64,7 +64,7 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "nowhere": "nowhere:{}",  # never there: see lua/parts/steady.lua
     # pub/sub
     "schedules_changed": "schedules-changed",  # channel: a schedule is due sooner than any was
-    "changed": "changed:{}",  # channel of an instance: something a waiter may care for
+    "changed": "changed:{}",  # channel of an instance: something a waiter may care for, see notices.py
 }
 
 

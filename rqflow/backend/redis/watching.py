@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
+from rqflow.backend.calls.instances import Outcome
 from rqflow.backend.redis.channels import Channels
 from rqflow.backend.redis.connection import Connection, connect
+from rqflow.backend.redis.notices import read_end
 from rqflow.backend.redis.resp import pack
 from rqflow.backend.redis.servers import Servers
 from rqflow.errors import BackendError, BackendUnavailable
@@ -24,6 +26,7 @@ class WatchOfInstance:
 
     def __init__(self) -> None:
         self._noticed = asyncio.Event()
+        self._told: Any = b""
         self.confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def wait(self, timeout: float) -> bool:
@@ -36,7 +39,13 @@ class WatchOfInstance:
         self._noticed.clear()
         return True
 
-    def notice(self) -> None:
+    @property
+    def ended(self) -> Outcome | None:
+        return read_end(self._told)
+
+    def notice(self, message: Any) -> None:
+        # An end is not forgotten for what came after it.
+        self._told = message or self._told
         self._noticed.set()
 
     def confirm(self) -> None:

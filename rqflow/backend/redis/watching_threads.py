@@ -6,10 +6,12 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
+from rqflow.backend.calls.instances import Outcome
 from rqflow.backend.redis.blocking import BlockingConnection
 from rqflow.backend.redis.channels import Channels
+from rqflow.backend.redis.notices import read_end
 from rqflow.backend.redis.servers import BlockingServers
 from rqflow.backend.redis.watching import BACKOFF, PING_SECONDS
 from rqflow.errors import BackendError, BackendUnavailable
@@ -23,6 +25,7 @@ class BlockingWatchOfInstance:
 
     def __init__(self) -> None:
         self._noticed = threading.Event()
+        self._told: Any = b""
         self._settled = threading.Event()
         self._confirmed = False
         self._error: BackendUnavailable | None = None
@@ -40,7 +43,13 @@ class BlockingWatchOfInstance:
         if self._error is not None:
             raise self._error
 
-    def notice(self) -> None:
+    @property
+    def ended(self) -> Outcome | None:
+        return read_end(self._told)
+
+    def notice(self, message: Any) -> None:
+        # An end is not forgotten for what came after it.
+        self._told = message or self._told
         self._noticed.set()
 
     def confirm(self) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from rqflow.backend.calls.instances import Answer, Ask
+from rqflow.backend.calls.instances import Answer, Ask, Outcome
 from rqflow.backend.calls.tasks import AnswerQuery
 from rqflow.backend.protocol import Watch
-from rqflow.core.commands import AnswerUpdate, SetStatus
-from rqflow.testing.conformance.actor import DONE
+from rqflow.core.commands import AnswerUpdate, Close, SetStatus
+from rqflow.core.events import WorkflowCanceled, WorkflowCompleted, WorkflowFailed
+from rqflow.core.failure import Failure
+from rqflow.core.wire import encode_failure
+from rqflow.testing.conformance.actor import DONE, Actor
 from rqflow.testing.conformance.bench import LONG, Bench
-from rqflow.testing.conformance.deeds import finish, worker
+from rqflow.testing.conformance.deeds import continued, finish, worker
 from rqflow.testing.conformance.standing import Standing
 
 PATIENCE = 20.0
@@ -38,6 +41,41 @@ class TestWatch(Standing):
             await finish(actor)
             await waiting
         assert (await bench.outcome()).payload == DONE.payload
+
+    async def test_an_end_says_what_it_is(self, bench: Bench) -> None:
+        """Completed, failed, canceled, terminated, after another run: whoever waited need not ask [A10]."""
+        actor = await worker(bench)
+        failed = WorkflowFailed(payload=encode_failure(Failure(type="builtins.ValueError", message="no luck")))
+        ends: list[Close] = [DONE, failed, WorkflowCanceled(payload=b"")]
+        for number, close in enumerate(ends):
+            await self._is_told(bench, f"order-{number}", actor, close)
+        await bench.start("again")
+        async with bench.backend.watch("again") as watch:
+            task = await actor.turn("again")
+            await actor.commit(task, close=continued(task, "run-2"))
+            await actor.commit(await actor.turn("again"), SetStatus(id=1, payload=b"1"))
+            assert await watch.wait(PATIENCE)
+            told = [watch.ended]
+            await bench.terminate("again", "enough")
+            await until(bench, watch, "again", "terminated")
+            told.append(watch.ended)
+        assert told == [None, Outcome(status="terminated", run="run-2", payload=(await bench.outcome("again")).payload)]
+
+    async def _is_told(self, bench: Bench, name: str, actor: Actor, close: Close) -> None:
+        await bench.start(name)
+        async with bench.backend.watch(name) as watch:
+            await actor.commit(await actor.turn(name), close=close)
+            assert await watch.wait(PATIENCE)
+            assert watch.ended == await bench.outcome(name)
+
+    async def test_a_large_result_may_be_left_to_be_read(self, bench: Bench) -> None:
+        """The end is told; what it came to, or nothing, but never a part of it."""
+        actor = await worker(bench)
+        await bench.start()
+        async with bench.backend.watch("order") as watch:
+            await actor.commit(await actor.turn(), close=WorkflowCompleted(payload=b"1" * 1_000_000))
+            assert await watch.wait(PATIENCE)
+            assert watch.ended in (None, await bench.outcome())
 
     async def test_what_happened_before_the_wait_counts(self, bench: Bench) -> None:
         """No gap between entering the watch and waiting."""

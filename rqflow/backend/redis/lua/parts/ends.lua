@@ -65,7 +65,7 @@ function ends.close(instance, row, how)
   redis.call('DEL', key.inbox(instance))
   due.add(clock.now + row.retention_ms, 'retention', 0, row.run, instance)
   lifecycle.event(row.status, instance, row)
-  lifecycle.notify(instance)
+  lifecycle.ended(instance, row, how.result)
   family.tell(instance, row, how)
 end
 

@@ -9,6 +9,13 @@ function lifecycle.notify(instance)
   redis.call('PUBLISH', key.changed(instance), '')
 end
 
+-- The notice of an end says what read_outcome would, so that who waits need not ask. What is large is left to be read:
+-- a cluster hands each notice to all its nodes.
+function lifecycle.ended(instance, row, result)
+  local told = #result <= 4096 and row.status .. ' ' .. row.run .. ' ' .. result or ''
+  redis.call('PUBLISH', key.changed(instance), told)
+end
+
 -- Something that no script could handle is kept for a human, and stops nobody.
 function lifecycle.broken(what, problem)
   if type(problem) == 'table' then problem = problem.err end
