@@ -9,7 +9,8 @@ import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AsyncExitStack, ExitStack
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from rqflow.backend.opening import open_backend, open_sync_backend
 from rqflow.backend.protocol import Backend, SyncBackend
@@ -24,6 +25,20 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 CLOSED = "this client was closed; make a new one"
+
+
+@dataclass(frozen=True, slots=True)
+class End(Generic[R]):
+    """What a flow came to."""
+
+    result: R
+
+
+def ended(found: Emit[Any] | End[R]) -> R:
+    """What a flow came to that hands out nothing on its way."""
+    if isinstance(found, Emit):
+        raise TypeError("a stream is iterated, not run")
+    return found.result
 
 
 class SyncDriver:
@@ -43,18 +58,17 @@ class SyncDriver:
     def run_flow(self, flow: Flow[R]) -> R:
         """What a flow comes to."""
         _check_outside()
-        driving = self._drive(flow)
-        try:
-            next(driving)
-        except StopIteration as end:
-            result: R = end.value
-            return result
-        raise TypeError("a stream is iterated, not run")
+        with ExitStack() as watches:
+            watches.callback(flow.close)
+            return ended(self._proceed(flow, watches))
 
     def run_stream(self, stream: Stream[T]) -> Generator[T, None, None]:
         """The values that a stream hands out. What it listens to ends with the iterator."""
         _check_outside()
-        yield from self._drive(stream)
+        with ExitStack() as watches:
+            watches.callback(stream.close)
+            while isinstance(found := self._proceed(stream, watches), Emit):
+                yield found.value
 
     def close(self) -> None:
         """Close the connections that this client has opened. Waits under way in other threads end with an error."""
@@ -72,26 +86,22 @@ class SyncDriver:
             self._parents.append(self._backend)
             self._backend = None
 
-    def _drive(self, flow: Generator[Any, Any, R]) -> Generator[Any, None, R]:
-        with ExitStack() as watches:
-            watches.callback(flow.close)
-            go_on: Callable[[Any], Any] = flow.send
-            answer: Any = None
-            while True:
-                try:
-                    step = go_on(answer)
-                except StopIteration as end:
-                    result: R = end.value
-                    return result
-                go_on = flow.send
-                if isinstance(step, Emit):
-                    yield step.value
-                    answer = None
-                    continue
-                try:
-                    answer = self._perform(step, watches)
-                except RqflowError as error:
-                    go_on, answer = flow.throw, error
+    def _proceed(self, flow: Generator[Any, Any, R], watches: ExitStack) -> Emit[Any] | End[R]:
+        """Do what a flow asks for, until it hands out a value or ends."""
+        go_on: Callable[[Any], Any] = flow.send
+        answer: Any = None
+        while True:
+            try:
+                step = go_on(answer)
+            except StopIteration as end:
+                return End(end.value)
+            if isinstance(step, Emit):
+                return step
+            go_on = flow.send
+            try:
+                answer = self._perform(step, watches)
+            except RqflowError as error:
+                go_on, answer = flow.throw, error
 
     def _perform(self, step: Any, watches: ExitStack) -> Any:
         match step:
@@ -166,20 +176,17 @@ class AsyncDriver:
     async def run_flow(self, flow: Flow[R]) -> R:
         """What a flow comes to."""
         _check_outside()
-        ended: list[R] = []
-        async for _ in self._drive(flow, ended.append):
-            raise TypeError("a stream is iterated, not run")
-        return ended[0]
+        async with AsyncExitStack() as watches:
+            watches.callback(flow.close)
+            return ended(await self._proceed(flow, watches))
 
     async def run_stream(self, stream: Stream[T]) -> AsyncGenerator[T, None]:
         """The values that a stream hands out. What it listens to ends with the iterator."""
         _check_outside()
-        driving = self._drive(stream, lambda _: None)
-        try:
-            async for value in driving:
-                yield value
-        finally:
-            await driving.aclose()
+        async with AsyncExitStack() as watches:
+            watches.callback(stream.close)
+            while isinstance(found := await self._proceed(stream, watches), Emit):
+                yield found.value
 
     async def close(self) -> None:
         """Close the connections that this client has opened. Waits under way in other tasks end with an error."""
@@ -188,26 +195,22 @@ class AsyncDriver:
         if backend is not None and self._owned:
             await backend.close()
 
-    async def _drive(self, flow: Generator[Any, Any, R], ended: Callable[[R], None]) -> AsyncGenerator[Any, None]:
-        async with AsyncExitStack() as watches:
-            watches.callback(flow.close)
-            go_on: Callable[[Any], Any] = flow.send
-            answer: Any = None
-            while True:
-                try:
-                    step = go_on(answer)
-                except StopIteration as end:
-                    ended(end.value)
-                    return
-                go_on = flow.send
-                if isinstance(step, Emit):
-                    yield step.value
-                    answer = None
-                    continue
-                try:
-                    answer = await self._perform(step, watches)
-                except RqflowError as error:
-                    go_on, answer = flow.throw, error
+    async def _proceed(self, flow: Generator[Any, Any, R], watches: AsyncExitStack) -> Emit[Any] | End[R]:
+        """As SyncDriver._proceed."""
+        go_on: Callable[[Any], Any] = flow.send
+        answer: Any = None
+        while True:
+            try:
+                step = go_on(answer)
+            except StopIteration as end:
+                return End(end.value)
+            if isinstance(step, Emit):
+                return step
+            go_on = flow.send
+            try:
+                answer = await self._perform(step, watches)
+            except RqflowError as error:
+                go_on, answer = flow.throw, error
 
     async def _perform(self, step: Any, watches: AsyncExitStack) -> Any:
         match step:

@@ -18,7 +18,7 @@ from rqflow.backend.opening import open_backend, open_sync_backend
 from rqflow.backend.protocol import Backend, SyncBackend, partition_of
 from rqflow.backend.redis import watching, watching_threads
 from rqflow.backend.redis.blocking import BlockingConnection
-from rqflow.backend.redis.channels import Channels
+from rqflow.backend.redis.channels import PART_AT, Channels
 from rqflow.backend.redis.embedded import EmbeddedServer
 from rqflow.backend.redis.keys import key
 from rqflow.backend.redis.notices import read_end
@@ -121,7 +121,20 @@ async def test_watchers_of_one_instance_share_its_channel(own: Backend, other: r
         other.publish(channel(own, "x"), "")
         assert await first.wait(LONG)
     async with own.watch("y"):
-        assert other.pubsub_channels() == [channel(own, "y").encode()]
+        assert set(other.pubsub_channels()) == {channel(own, name).encode() for name in "xy"}
+
+
+async def test_channels_that_nobody_listens_to_are_left_with_the_next_sign_of_life(
+    own: Backend, own_sync: SyncBackend, other: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """[P10] Also where no hundred of them comes together."""
+    monkeypatch.setattr(watching, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(watching_threads, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(watching_threads, "LOOK_SECONDS", 0.05)
+    async with own.watch("x"):
+        with own_sync.watch("y"):
+            assert len(other.pubsub_channels()) == 2
+    await until(lambda: not other.pubsub_channels())
 
 
 async def test_watchers_that_come_together_are_confirmed_together(own: Backend, other: redis.Redis) -> None:
@@ -396,13 +409,46 @@ def test_confirmations_go_to_the_subscriptions_that_they_answer() -> None:
     channels: Channels[Listener] = Channels()
     first, second = Listener(), Listener()
     assert channels.enter("c", first) == ("SUBSCRIBE", "c")
-    assert channels.leave("c", first) == ("UNSUBSCRIBE", "c")
+    assert channels.leave("c", first) is None
+    assert channels.part() == ("UNSUBSCRIBE", "c")
     assert channels.enter("c", second) == ("SUBSCRIBE", "c")
     channels.heard([b"subscribe", b"c", 1])
     assert second.told == []
     channels.heard([b"unsubscribe", b"c", 0])
     channels.heard([b"subscribe", b"c", 1])
     assert (first.told, second.told) == ([], ["confirm"])
+
+
+def test_a_channel_that_is_entered_again_soon_is_still_there() -> None:
+    """Nothing is sent for it, it is confirmed at once if it was, and what comes meanwhile reaches nobody."""
+    channels: Channels[Listener] = Channels()
+    first, second, third = Listener(), Listener(), Listener()
+    assert channels.enter("c", first) == ("SUBSCRIBE", "c")
+    assert channels.leave("c", first) is None
+    assert len(channels) == 0
+    assert channels.enter("c", second) is None
+    channels.heard([b"subscribe", b"c", 1])
+    assert channels.leave("c", second) is None
+    channels.heard([b"message", b"c", b""])
+    assert channels.enter("c", third) is None
+    assert channels.part() is None
+    assert (first.told, second.told, third.told) == ([], ["confirm"], ["confirm"])
+    assert channels.leave("c", third) is None
+    assert list(channels.again()) == [], "a new connection begins without it"
+
+
+def test_channels_are_left_by_the_hundred() -> None:
+    """[P10] However many come and go, no more than these are told of to nobody."""
+    channels: Channels[Listener] = Channels()
+    listener = Listener()
+    parted = []
+    for number in range(1_000):
+        channels.enter(f"c{number}", listener)
+        command = channels.leave(f"c{number}", listener)
+        if command is not None:
+            parted.append(len(command) - 1)
+    assert parted == [PART_AT] * (1_000 // PART_AT)
+    assert len(channels) == 0
 
 
 def test_a_new_connection_asks_for_all_channels_and_tells_of_the_gap() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -84,12 +84,7 @@ class RedisBackend:
 
     def watch(self, instance: str) -> AbstractAsyncContextManager[Watch]:
         """As Backend.watch. After a lost connection everyone is told: something may have happened meanwhile."""
-        return self._watch(instance)
-
-    @asynccontextmanager
-    async def _watch(self, instance: str) -> AsyncIterator[Watch]:
-        async with self._watching.watch(_channel(self.hub, instance)) as watch:
-            yield watch
+        return self._watching.watch(_channel(self.hub, instance))
 
     def watch_schedules(self, partition: int) -> AbstractAsyncContextManager[Watch]:
         """As Backend.watch_schedules."""
@@ -135,12 +130,7 @@ class SyncRedisBackend:
 
     def watch(self, instance: str) -> AbstractContextManager[SyncWatch]:
         """As RedisBackend.watch."""
-        return self._watch(instance)
-
-    @contextmanager
-    def _watch(self, instance: str) -> Iterator[SyncWatch]:
-        with self._watching.watch(_channel(self.hub, instance)) as watch:
-            yield watch
+        return self._watching.watch(_channel(self.hub, instance))
 
     def close(self) -> None:
         """Hang up and end the background thread."""

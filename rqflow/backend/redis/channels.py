@@ -12,6 +12,8 @@ from rqflow.errors import BackendUnavailable
 
 AT_ONCE: Final = 500
 """Channels of one SUBSCRIBE command when all are asked for again."""
+PART_AT: Final = 100
+"""So many channels without listeners are unsubscribed from, together."""
 
 
 class Listener(Protocol):
@@ -45,20 +47,28 @@ class _Channel(Generic[L]):
 
 
 class Channels(Generic[L]):
-    """All channels of one connection; whoever changes them sends what they hand out, in that order."""
+    """All channels of one connection; whoever changes them sends what they hand out, in that order.
+
+    A channel that nobody listens to any more is unsubscribed from later, together with others: a round trip each would
+    cost more than all that may still come on it, and whoever enters it again meanwhile need not wait.
+    """
 
     def __init__(self) -> None:
         self._channels: dict[str, _Channel[L]] = {}
+        self._left: set[str] = set()
+        """Names of channels without listeners."""
         self._asked: deque[_Channel[L]] = deque()
         """SUBSCRIBEs that were sent and not confirmed, in order: a name may come, go and come again meanwhile."""
 
     def __len__(self) -> int:
-        return len(self._channels)
+        """How many have listeners."""
+        return len(self._channels) - len(self._left)
 
     def enter(self, name: str, listener: L) -> RedisCommand | None:
         """Add a listener. What to send, None if the channel is there already."""
         channel = self._channels.get(name)
         if channel is not None:
+            self._left.discard(name)
             channel.listeners.add(listener)
             if channel.confirmed:
                 listener.confirm()
@@ -68,15 +78,21 @@ class Channels(Generic[L]):
         return ("SUBSCRIBE", name)
 
     def leave(self, name: str, listener: L) -> RedisCommand | None:
-        """Remove a listener. What to send when it was the channel's last."""
+        """Remove a listener. What to send when many channels have none any more."""
         channel = self._channels.get(name)
         if channel is None or listener not in channel.listeners:
             return None
         channel.listeners.remove(listener)
-        if channel.listeners:
-            return None
-        del self._channels[name]
-        return ("UNSUBSCRIBE", name)
+        if not channel.listeners:
+            self._left.add(name)
+        return self.part() if len(self._left) >= PART_AT else None
+
+    def part(self) -> RedisCommand | None:
+        """What to send so that nothing is told any more on channels without listeners."""
+        names, self._left = self._left, set()
+        for name in names:
+            del self._channels[name]
+        return ("UNSUBSCRIBE", *names) if names else None
 
     def heard(self, reply: Any) -> None:
         """A message or a confirmation from Redis; all else (PONG, UNSUBSCRIBE) tells nothing."""
@@ -98,6 +114,7 @@ class Channels(Generic[L]):
 
     def again(self) -> Iterator[RedisCommand]:
         """What to send on a new connection."""
+        self.part()
         self._asked.clear()
         for channel in self._channels.values():
             channel.gap = channel.gap or channel.confirmed

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 from rqflow.backend.calls.instances import Outcome
 from rqflow.backend.redis.channels import Channels
 from rqflow.backend.redis.connection import Connection, connect
 from rqflow.backend.redis.notices import read_end
-from rqflow.backend.redis.resp import pack
+from rqflow.backend.redis.resp import RedisCommand, pack
 from rqflow.backend.redis.servers import Servers
 from rqflow.errors import BackendError, BackendUnavailable
 
@@ -22,22 +21,40 @@ PING_SECONDS: Final = 20.0
 
 
 class WatchOfInstance:
-    """What `watch` gives: told whenever something may have happened."""
+    """What `watch` gives: told whenever something may have happened, from when it is entered until it is left."""
 
-    def __init__(self) -> None:
-        self._noticed = asyncio.Event()
+    def __init__(self, watching: Watching, name: str) -> None:
+        self._watching = watching
+        self._name = name
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._noticed = False
         self._told: Any = b""
-        self.confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._confirmed: asyncio.Future[None] = self._loop.create_future()
+
+    async def __aenter__(self) -> WatchOfInstance:
+        self._watching.enter(self._name, self)
+        try:
+            await self._confirmed
+        except BaseException:
+            self._watching.leave(self._name, self)
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._watching.leave(self._name, self)
 
     async def wait(self, timeout: float) -> bool:
         """Until the next notice, or False after `timeout` seconds."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._noticed.wait()
-        except TimeoutError:
-            return False
-        self._noticed.clear()
-        return True
+        if not self._noticed:
+            timer = self._loop.call_later(timeout, self._news.set)
+            try:
+                await self._news.wait()
+            finally:
+                timer.cancel()
+        self._news.clear()
+        noticed, self._noticed = self._noticed, False
+        return noticed
 
     @property
     def ended(self) -> Outcome | None:
@@ -46,17 +63,19 @@ class WatchOfInstance:
     def notice(self, message: Any) -> None:
         # An end is not forgotten for what came after it.
         self._told = message or self._told
-        self._noticed.set()
+        self._noticed = True
+        self._news.set()
 
     def confirm(self) -> None:
-        if not self.confirmed.done():
+        if not self._confirmed.done():
             # Nothing can have been missed before: whoever enters looks first, and waits then.
-            self._noticed.clear()
-            self.confirmed.set_result(None)
+            self._noticed = False
+            self._news.clear()
+            self._confirmed.set_result(None)
 
     def give_up(self, error: BackendUnavailable) -> None:
-        if not self.confirmed.done():
-            self.confirmed.set_exception(error)
+        if not self._confirmed.done():
+            self._confirmed.set_exception(error)
 
 
 class Watching:
@@ -69,29 +88,25 @@ class Watching:
         self._keeper: asyncio.Task[None] | None = None
         self._closed = False
 
-    @asynccontextmanager
-    async def watch(self, name: str) -> AsyncIterator[WatchOfInstance]:
+    def watch(self, name: str) -> WatchOfInstance:
         """Listen to a channel; entered when Redis has confirmed. Raises BackendUnavailable if it cannot be reached."""
+        return WatchOfInstance(self, name)
+
+    def enter(self, name: str, watch: WatchOfInstance) -> None:
+        """Ask to be told, and connect if need be."""
         if self._closed:
             raise BackendUnavailable("this backend was closed")
-        watch = WatchOfInstance()
-        with self._entered(name, watch):
-            await watch.confirmed
-            yield watch
-
-    @contextmanager
-    def _entered(self, name: str, watch: WatchOfInstance) -> Iterator[None]:
-        command = self._channels.enter(name, watch)
-        if command is not None and self._connection is not None:
-            self._connection.write(pack([command]))
+        self._send(self._channels.enter(name, watch))
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.create_task(self._keep())
-        try:
-            yield
-        finally:
-            command = self._channels.leave(name, watch)
-            if command is not None and self._connection is not None and not self._connection.closed.is_set():
-                self._connection.write(pack([command]))
+
+    def leave(self, name: str, watch: WatchOfInstance) -> None:
+        """Nothing need be told any more."""
+        self._send(self._channels.leave(name, watch))
+
+    def _send(self, command: RedisCommand | None) -> None:
+        if command is not None and self._connection is not None:
+            self._connection.write(pack([command]))
 
     async def _keep(self) -> None:
         """Hold a connection while anyone listens. Ends at `close`, or when Redis refuses us for good."""
@@ -145,6 +160,7 @@ class Watching:
                 if silent > 2 * PING_SECONDS:
                     connection.close("it was silent too long")
                 else:
+                    self._send(self._channels.part())
                     connection.write(pack([("PING",)]))
         finally:
             self._connection = None

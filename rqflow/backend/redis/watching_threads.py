@@ -169,7 +169,8 @@ class BlockingWatching:
                 return
             if silent % PING_SECONDS < LOOK_SECONDS:
                 with self._lock:
-                    connection.write([("PING",)])
+                    parting = self._channels.part()
+                    connection.write([parting, ("PING",)] if parting else [("PING",)])
 
     def close(self) -> None:
         """Stop the thread and hang up; those who wait run into their own timeouts."""
