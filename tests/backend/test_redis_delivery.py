@@ -19,7 +19,7 @@ from rqflow.backend.redis.delivery import ROUNDS, deliver
 from rqflow.backend.redis.keys import key
 from rqflow.backend.redis.resp import RedisCommand, ServerError
 from rqflow.backend.redis.routing import Routes, slot_of
-from rqflow.errors import BackendError, BackendUnavailable, BadInput, BadValue, InstanceNotFound
+from rqflow.errors import BackendError, BackendUnavailable, BadInput, BadValue, InstanceExists, InstanceNotFound
 from tests.backend.orders import start
 
 HUB = HubInfo(
@@ -233,6 +233,47 @@ def test_a_reply_that_cannot_be_read_harms_only_its_own_call() -> None:
     assert "read_outcome.lua" in str(answers[0])
     assert isinstance(answers[1], InstanceNotFound)
     assert isinstance(answers[2], Outcome)
+
+
+def test_calls_of_one_script_and_key_travel_as_one() -> None:
+    """Consecutive ones; each has its own answer, and one that broke its own error with the script's name."""
+    routes = Routes(parse_address("redis://a"))
+    text = b"ERR user_script:2: boom"
+    calls: list[Call[Any]] = [start("x"), start("y"), start("z")]
+    reply = [[[b"x-run", 1], 0, [b"err", b"exists", b"z", b"running"]], [2, text]]
+    answers, rounds = sent(calls, lambda _, command: b"sha" if command[0] == "SCRIPT" else reply, routes)
+    assert [command[0] for command in rounds[0][A]] == ["SCRIPT", "EVALSHA"]
+    assert answers[0].created
+    assert "start.lua" in str(answers[1])
+    assert "local partition = " in str(answers[1])
+    assert isinstance(answers[2], InstanceExists)
+
+
+def test_a_group_that_is_refused_goes_elsewhere_as_a_whole() -> None:
+    """A missing script, a moved and a moving slot: nothing was carried out, and all of it is sent again together."""
+    routes = Routes(parse_address("redis+cluster://a"))
+    slot = slot_of(key("h", 0, "meta"))
+    words = iter(["NOSCRIPT No matching script.", f"MOVED {slot} b:6379", f"ASK {slot} a:6379"])
+
+    def server(_: Endpoint, command: RedisCommand) -> Any:
+        if command[0] != "EVALSHA":
+            return b"OK"
+        word = next(words, "")
+        return ServerError(word) if word else [[[b"x-run", 1], [b"y-run", 0]], []]
+
+    answers, rounds = sent([start("x"), start("y")], server, routes)
+    assert [answer.created for answer in answers] == [True, False]
+    assert [list(pipelines) for pipelines in rounds] == [[A], [A], [B], [A]]
+    assert [command[0] for command in rounds[-1][A]] == ["SCRIPT", "ASKING", "EVALSHA"]
+
+
+@pytest.mark.parametrize("reply", [[[1], []], [[1, 1]], 7, [[1, 1], [3, b"x"]], [[1, 1], [1]], [[1, 1], [1, 2]]])
+def test_p7_a_group_whose_reply_cannot_be_read_is_an_error_of_each(reply: Any) -> None:
+    """A script of another version, say: nobody is told that something was done which was not."""
+    answers, _ = sent([start("x"), start("y")], lambda _, command: b"sha" if command[0] == "SCRIPT" else reply)
+    for answer in answers:
+        assert isinstance(answer, BackendError)
+        assert "start.lua" in str(answer)
 
 
 def test_sentinels_are_asked_until_one_names_the_master() -> None:

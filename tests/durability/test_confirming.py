@@ -52,7 +52,7 @@ def told(
 
 def server(wait: Any, mark: Any = 1) -> Callable[[Endpoint, RedisCommand], Any]:
     """One that starts everything and answers the wait with this."""
-    started = [b"x-run", 1]
+    started = [[[b"x-run", 1]], []]
     replies = {"EVALSHA": started, "EVAL": mark, "WAIT": wait, "WAITAOF": wait, "ASKING": b"OK"}
     return lambda _, command: replies[str(command[0])]
 

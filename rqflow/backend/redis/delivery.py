@@ -11,6 +11,7 @@ from rqflow.backend.calls.call import Call
 from rqflow.backend.redis.address import Endpoint
 from rqflow.backend.redis.commands import Command, Place
 from rqflow.backend.redis.confirming import Confirmation, Lack
+from rqflow.backend.redis.grouping import can_join, evaluation, replies_of, size_of
 from rqflow.backend.redis.refusals import explain, kind_of
 from rqflow.backend.redis.resp import RedisCommand, ServerError
 from rqflow.backend.redis.routing import Routes, redirection, slot_of
@@ -45,6 +46,10 @@ class _Parcel:
     """The instance that it promises something of, if it does."""
 
 
+_Group: TypeAlias = list[_Parcel]
+"""Parcels that go out as one command."""
+
+
 def deliver(
     calls: Sequence[Call[Any]], place: Place, routes: Routes, confirmation: Confirmation | None = None
 ) -> Delivery:
@@ -65,18 +70,19 @@ def deliver(
         if not parcels:
             return answers
         batches = _by_server(parcels, routes)
+        groups = {endpoint: _grouped(batch) for endpoint, batch in batches.items()}
         loads = {endpoint: _to_load(batch, endpoint, routes) for endpoint, batch in batches.items()}
         replies = yield {
             endpoint: [
                 *(("SCRIPT", "LOAD", script.source) for script in loads[endpoint]),
-                *(piece for parcel in batch for piece in _pieces(parcel)),
+                *(piece for group in groups[endpoint] for piece in _pieces(group)),
                 *_behind(batch, confirmation),
             ]
             for endpoint, batch in batches.items()
         }
         parcels = []
         for endpoint, batch in batches.items():
-            found = _last_replies(batch, replies[endpoint], len(loads[endpoint]))
+            found = _last_replies(groups[endpoint], replies[endpoint], len(loads[endpoint]))
             lack = _lacking(batch, confirmation, replies[endpoint], endpoint, routes)
             for parcel, reply in zip(batch, found, strict=True):
                 if not isinstance(reply, ServerError):
@@ -98,6 +104,22 @@ def _by_server(parcels: Sequence[_Parcel], routes: Routes) -> dict[Endpoint, lis
     return batches
 
 
+def _grouped(batch: Sequence[_Parcel]) -> list[_Group]:
+    """A batch in its order, consecutive parcels together that may travel as one."""
+    groups: list[_Group] = []
+    size = 0
+    for parcel in batch:
+        more = size_of(parcel.command)
+        size += more
+        last = groups[-1] if groups else []
+        if last and parcel.detour == last[0].detour and can_join(parcel.command, last[0].command, len(last), size):
+            last.append(parcel)
+        else:
+            groups.append([parcel])
+            size = more
+    return groups
+
+
 def _to_load(batch: Sequence[_Parcel], endpoint: Endpoint, routes: Routes) -> Sequence[Script]:
     """The scripts to send in front of a batch.
 
@@ -112,10 +134,9 @@ def _to_load(batch: Sequence[_Parcel], endpoint: Endpoint, routes: Routes) -> Se
     return tuple(needed.values())
 
 
-def _pieces(parcel: _Parcel) -> tuple[RedisCommand, ...]:
-    command = parcel.command
-    evaluation = ("EVALSHA", command.script.sha, len(command.keys), *command.keys, *command.arguments)
-    return (("ASKING",), evaluation) if parcel.detour else (evaluation,)
+def _pieces(group: _Group) -> tuple[RedisCommand, ...]:
+    sent = evaluation([parcel.command for parcel in group])
+    return (("ASKING",), sent) if group[0].detour else (sent,)
 
 
 def _behind(batch: Sequence[_Parcel], confirmation: Confirmation | None) -> tuple[RedisCommand, ...]:
@@ -155,13 +176,13 @@ def _told(parcel: _Parcel, answer: Any, lack: Lack | None) -> Any:
     return lack.error(parcel.promised)
 
 
-def _last_replies(batch: Sequence[_Parcel], replies: Sequence[Any], loads: int) -> list[Any]:
+def _last_replies(groups: Sequence[_Group], replies: Sequence[Any], loads: int) -> list[Any]:
     """The reply of each command, without those of what was sent in front of it."""
-    found = []
+    found: list[Any] = []
     at = loads
-    for parcel in batch:
-        at += 2 if parcel.detour else 1
-        found.append(replies[at - 1])
+    for group in groups:
+        at += 2 if group[0].detour else 1
+        found += replies_of([parcel.command for parcel in group], replies[at - 1])
     return found
 
 

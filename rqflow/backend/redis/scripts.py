@@ -12,6 +12,9 @@ A script is `lua/<name>.lua`. Its header is a contract:
 Types: string, int, list, rows(…). KEYS is always the one key `meta` of the partition. A part is
 `lua/parts/<name>.lua`; it fills a table of its own name (`function inbox.push(…)`), and may include others, both
 ways. linking.py says which functions a script gets, and what `@later` means.
+
+A script with the line `-- @many` carries out many calls in one go (see grouping.py): what stands before its body runs
+once, and the body is run for each of them, so it must bring the state that its parts keep back to where it was.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from rqflow.backend.redis.linking import Part, includes, link, take_apart
 Argument: TypeAlias = bytes | str | int
 
 _PARAMETER: Final = re.compile(r"^-- (?:ARGV )?\s+(\w+)\s+(string|int|list|rows\(([\w,]+)\))(?:\s|$)")
+_MANY: Final = re.compile(r"^-- @many\s*$", re.MULTILINE)
 LUA: Final = files("rqflow.backend.redis") / "lua"
 
 
@@ -52,6 +56,8 @@ class Script:
     source: str
     sha: str
     parameters: tuple[Parameter, ...]
+    many: bool = False
+    """Whether it carries out many calls at once."""
 
     def pack(self, **arguments: Any) -> list[Argument]:
         """The arguments in the header's order. Raises TypeError where the names are not the header's."""
@@ -86,10 +92,17 @@ def load(name: str, *, cluster: bool = False) -> Script:
     """The script of this name, with its parts and its prologue; for a cluster with `steady` in front."""
     body = (LUA / f"{name}.lua").read_text(encoding="utf-8")
     parameters = tuple(_parameters(body))
-    steady = (LUA / "parts" / "steady.lua").read_text(encoding="utf-8") if cluster else ""
-    source = lua_prologue() + write_out(steady + link(body, _parts(body)) + _prologue(parameters) + body)
+    many = bool(_MANY.search(body))
+    step = _prologue(parameters, many) + body
+    if many:
+        step = f"local function item(argument)\n{step}end\n{_part('items')}"
+    source = lua_prologue() + write_out((_part("steady") if cluster else "") + link(body, _parts(body)) + step)
     sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-    return Script(name=name, source=source, sha=sha, parameters=parameters)
+    return Script(name=name, source=source, sha=sha, parameters=parameters, many=many)
+
+
+def _part(name: str) -> str:
+    return (LUA / "parts" / f"{name}.lua").read_text(encoding="utf-8")
 
 
 def _parameters(body: str) -> Iterable[Parameter]:
@@ -107,36 +120,40 @@ def _parts(body: str) -> dict[str, Part]:
     while wanted:
         name = wanted.pop(0)
         if name not in found:
-            source = (LUA / "parts" / f"{name}.lua").read_text(encoding="utf-8")
+            source = _part(name)
             found[name] = take_apart(name, source)
             wanted += includes(source)
     return found
 
 
-def _prologue(parameters: Sequence[Parameter]) -> str:
-    """Lua that turns ARGV into locals named as in the header."""
+def _prologue(parameters: Sequence[Parameter], many: bool) -> str:
+    """Lua that turns ARGV into locals named as in the header.
+
+    From the first list on the place of an argument depends on those before it: `argument` moves along. In a script of
+    many calls it begins in front of the first argument of one.
+    """
     lines = []
     moving = False
     for place, parameter in enumerate(parameters, 1):
-        at = "argument" if moving else str(place)
+        at = "ARGV[argument]" if moving else f"ARGV[argument + {place}]" if many else f"ARGV[{place}]"
         if parameter.type in ("list", "rows") and not moving:
-            lines.append(f"local argument = {place}")
-            at, moving = "argument", True
+            lines.append(f"argument = argument + {place}" if many else f"local argument = {place}")
+            at, moving = "ARGV[argument]", True
         match parameter.type:
             case "string":
-                lines.append(f"local {parameter.name} = ARGV[{at}]")
+                lines.append(f"local {parameter.name} = {at}")
             case "int":
-                lines.append(f"local {parameter.name} = tonumber(ARGV[{at}])")
+                lines.append(f"local {parameter.name} = tonumber({at})")
             case "list":
                 lines.append(f"local {parameter.name} = {{}}")
-                lines.append(f"for i = 1, tonumber(ARGV[{at}]) do {parameter.name}[i] = ARGV[argument + i] end")
+                lines.append(f"for i = 1, tonumber({at}) do {parameter.name}[i] = ARGV[argument + i] end")
                 lines.append(f"argument = argument + #{parameter.name}")
             case _:
                 width = len(parameter.fields)
                 cells = ", ".join(f"{field} = ARGV[argument + {n}]" for n, field in enumerate(parameter.fields, 1))
                 lines.append(f"local {parameter.name} = {{}}")
                 lines.append(
-                    f"for i = 1, tonumber(ARGV[argument]) do {parameter.name}[i] = {{ {cells} }} "
+                    f"for i = 1, tonumber({at}) do {parameter.name}[i] = {{ {cells} }} "
                     f"argument = argument + {width} end"
                 )
         if moving:

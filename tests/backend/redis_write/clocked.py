@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import redis
 
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.hubs import Limits
 from rqflow.backend.redis.commands import Command
+from rqflow.backend.redis.grouping import evaluation, replies_of
+from rqflow.backend.redis.resp import RedisCommand, ServerError
 from rqflow.backend.redis.scripts import Script
 from rqflow.backend.redis.translate import translate
 from rqflow.errors import RqflowError
@@ -45,6 +47,7 @@ class Clocked(Scripted):
         super().__init__(server, partitions, limits)
         self.now_ms = time.time_ns() // 1_000_000
         self._fault = fault
+        self._sources: dict[str, str] = {}
         self._set()
 
     def _set(self) -> None:
@@ -58,12 +61,21 @@ class Clocked(Scripted):
         if not isinstance(command, Command):
             return command
         source, sha = _source(command.script, self._fault)
-        arguments = [len(command.keys), *command.keys, *command.arguments]
+        arguments = evaluation([command])[2:]
         try:
             reply = self.redis.evalsha(sha, *arguments)  # type: ignore[arg-type]
         except redis.exceptions.NoScriptError:
             reply = self.redis.eval(source, *arguments)  # type: ignore[arg-type]
-        return command.read(reply)
+        return command.read(*replies_of([command], reply))
+
+    def _reply(self, command: RedisCommand) -> Any:
+        if command[0] == "SCRIPT":
+            source = str(command[2]).replace(_TIME, _OURS)
+            self._sources[hashlib.sha1(str(command[2]).encode(), usedforsecurity=False).hexdigest()] = source
+            return b"OK"
+        if command[1] not in self._sources:
+            return ServerError("NOSCRIPT")
+        return super()._reply(("EVAL", self._sources[str(command[1])], *command[2:]))
 
     def pass_by(self, span: timedelta) -> None:
         """Let time pass; what expires by itself is that much nearer."""

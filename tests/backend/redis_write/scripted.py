@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar, cast
@@ -25,8 +26,13 @@ from rqflow.backend.calls.tasks import (
     WorkflowTask,
 )
 from rqflow.backend.protocol import partition_of, unwrap
+from rqflow.backend.redis.address import parse_address
 from rqflow.backend.redis.commands import Command, Place
+from rqflow.backend.redis.delivery import deliver
+from rqflow.backend.redis.grouping import evaluation, replies_of
 from rqflow.backend.redis.keys import key
+from rqflow.backend.redis.resp import RedisCommand, error_reply
+from rqflow.backend.redis.routing import Routes
 from rqflow.backend.redis.translate import translate
 from rqflow.core import events
 from rqflow.core.commands import Close, Continue, record_of
@@ -52,6 +58,7 @@ class Scripted:
             name=f"hub.{next(_numbers)}", partitions=partitions, version=1, created_at=datetime.now(UTC), retention=DAY
         )
         self.place = Place(info, limits or Limits())
+        self._routes = Routes(parse_address("redis://here"))
 
     def key(self, name: str, argument: str = "", partition: int = 0) -> str:
         return key(self.place.hub.name, partition, name, argument)
@@ -66,12 +73,28 @@ class Scripted:
         command = translate(call, self.place)
         if not isinstance(command, Command):
             return command
-        script, arguments = command.script, [*command.keys, *command.arguments]
+        _, sha, *arguments = evaluation([command])
         try:
-            reply: Any = self.redis.evalsha(script.sha, len(command.keys), *arguments)
+            reply: Any = self.redis.evalsha(sha, *arguments)  # type: ignore[arg-type]
         except redis.exceptions.NoScriptError:
-            reply = self.redis.eval(script.source, len(command.keys), *arguments)
-        return command.read(reply)
+            reply = self.redis.eval(command.script.source, *arguments)  # type: ignore[arg-type]
+        return command.read(*replies_of([command], reply))
+
+    def send_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """The answers of calls that travel together, errors as values."""
+        work = deliver(calls, self.place, self._routes)
+        try:
+            pipelines = next(work)
+            while True:
+                pipelines = work.send({server: list(map(self._reply, sent)) for server, sent in pipelines.items()})
+        except StopIteration as stop:
+            return cast("list[Any]", stop.value)
+
+    def _reply(self, command: RedisCommand) -> Any:
+        try:
+            return self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
+        except redis.RedisError as error:
+            return error_reply(error)
 
     def do(self, call: Call[R]) -> R:
         """The answer; raises its error."""

@@ -25,6 +25,7 @@
 --       carried            list     encoded events that the next run gets first
 --       limits             rows(outstanding,attributes,events,bytes,children)
 -- Returns {1 if closed, 1 if the next task is queued, messages left}, or lease, limit.
+-- @many
 -- @include activities
 -- @include clock
 -- @include due
@@ -39,6 +40,7 @@
 -- @later lifecycle
 -- @later messages
 
+messages.waiting, messages.left = {}, 0
 local row = rows.light(instance)
 local turn = row.run == run and row.task == token and turns.gather(instance, row, consumed, records)
 if not turn or tonumber(row.length) ~= expected_length then return { 'err', 'lease', token } end

@@ -5,6 +5,7 @@
 --       token     string  the attempt's fence
 --       event     string  encoded ActivityCompleted or ActivityFailed
 -- Returns 1, or lease.
+-- @many
 -- @include activities
 -- @include clock
 -- @include inbox

@@ -7,6 +7,7 @@
 --       failure   string
 --       lost      int     1: its own process died
 -- Returns 1, or lease.
+-- @many
 -- @include activities
 
 local record = activities.held(run, id, token)

@@ -18,6 +18,7 @@
 --       signal_request  string
 --       inbox_limit     int
 -- Returns {run that is current, 1 if created (now or by the same request) else 0}, or exists, limit.
+-- @many
 -- @include clock
 -- @include indexes
 -- @include lifecycle
@@ -30,6 +31,7 @@
 -- @later messages
 -- @later streams
 
+messages.waiting, messages.left = {}, 0
 local row = rows.light(instance)
 local open = row.status and not rows.closed(row)
 if row.status then rows.complete(instance, row) end

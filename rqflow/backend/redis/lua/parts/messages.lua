@@ -5,9 +5,14 @@
 -- is done with its own writes; else it goes to the outbox. All messages to one partition stay in their order.
 
 local BUDGET = 200 -- inline deliveries of one script: a family tree of any size is taken down in bounded steps
-local waiting, delivered = {}, 0
+local delivered = 0
+
+-- What was sent and not flushed, and how much went to the outbox. A script of many calls makes both anew for each of
+-- them: what one that broke would have sent is never sent.
+messages.waiting, messages.left = messages.waiting or {}, messages.left or 0
 
 function messages.send(to, message)
+  local waiting = messages.waiting
   waiting[#waiting + 1] = { to = tonumber(to), message = message }
 end
 
@@ -23,8 +28,8 @@ function messages.handle(message)
 end
 
 -- Deliver or post all that was sent, and what that leads to. Comes last in a script.
-messages.left = 0
 function messages.flush()
+  local waiting = messages.waiting
   if #waiting == 0 then return end
   -- Once some go to ourselves by the outbox, later ones must not overtake them.
   local posted = tonumber(redis.call('HGET', key.counters(), 'self') or 0)
@@ -43,6 +48,6 @@ function messages.flush()
     waiting[at] = false
     at = at + 1
   end
-  waiting = {}
+  messages.waiting = {}
   if posted ~= before then redis.call('HINCRBY', key.counters(), 'self', posted - before) end
 end
