@@ -138,7 +138,8 @@ class WorkerRecord:
 class Register(Call[None]):
     """Announce a worker; from now on its stream gets sticky tasks while its lease lives. Creates streams and groups.
 
-    Requeues instances of its queues that stalled under another build (a bounded number; Sweep does the rest)."""
+    Requeues instances of its queues that stalled under another build (a bounded number; Sweep does the rest), and hands
+    over to it what others gave back because they do not know it."""
 
     worker: WorkerRecord
     lease: timedelta
@@ -249,7 +250,8 @@ class GiveBack(Call[None]):
     """The activity's id; 0: the workflow task."""
     delay: timedelta = timedelta(0)
     unknown: str = ""
-    """The name that this worker does not know: stats show it."""
+    """The name that this worker does not know. A living worker that does is handed the task without the delay (an
+    activity if it has room, else after a second); while there is none, stats show the name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

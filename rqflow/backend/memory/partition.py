@@ -45,6 +45,16 @@ def span_ms(span: timedelta) -> int:
     return span // _MS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """An activity in backoff that others do not know: a worker that does need not wait for it."""
+
+    instance: str
+    run: str
+    id: int
+    attempt: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Worker:
     """A worker that registered."""
@@ -52,6 +62,8 @@ class Worker:
     record: WorkerRecord
     lease_until_ms: int
     stats: bytes = b""
+    offers: list[Offer] = field(default_factory=list)
+    """Kept until it has room for activities."""
     dead: bool = False
     """Its lease ended and another took over: it is refused from then on."""
 

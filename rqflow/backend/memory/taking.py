@@ -9,6 +9,7 @@ from typing import Final
 from rqflow.backend.calls.tasks import ActivityTask, CancelNotice, Entry, QueryTask, Take, Taken, Task, WorkflowTask
 from rqflow.backend.memory.activities import waiting_activity
 from rqflow.backend.memory.agenda import Item
+from rqflow.backend.memory.knowers import take_up
 from rqflow.backend.memory.partition import Partition
 from rqflow.backend.memory.rows import Row
 from rqflow.backend.memory.streams import Question, Ticket, activities_of, own_of, workflows_of
@@ -35,6 +36,7 @@ def take(partition: Partition, call: Take) -> Taken:
     for queue in call.subscription.workflow_queues:
         room = hands.fill(partition.streams.waiting(workflows_of(queue)), room)
     room = call.activity_room
+    take_up(partition, worker, room=room > 0)
     for queue in call.subscription.activity_queues:
         room = hands.fill(partition.streams.waiting(activities_of(queue)), room)
     return Taken(

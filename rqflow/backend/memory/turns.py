@@ -8,6 +8,7 @@ from rqflow.backend.memory.activities import back_off, leased_activity
 from rqflow.backend.memory.agenda import Item
 from rqflow.backend.memory.closing import close_by_decision
 from rqflow.backend.memory.commands import carry_out
+from rqflow.backend.memory.knowers import FULL_MS, knows_activity, knows_workflow, offer, others
 from rqflow.backend.memory.limits import check_attributes, check_payloads
 from rqflow.backend.memory.news import drop_task, put_task, queue_task
 from rqflow.backend.memory.partition import Partition, span_ms
@@ -133,8 +134,15 @@ def give_back(partition: Partition, call: GiveBack) -> None:
         _give_back_activity(partition, call)
         return
     row = leased_row(partition, call.instance, call.run, call.token)
+    holder = partition.streams.tickets[call.token].worker
     drop_task(partition, row)
     row.sticky = ""
+    known = (each for each in others(partition, holder, row.instance) if knows_workflow(each, call.unknown, row.queue))
+    knower = next(known, None) if call.unknown else None
+    if knower is not None:
+        row.sticky = knower.record.id
+        queue_task(partition, row)
+        return
     row.unknown = bool(call.unknown)
     requeue(partition, row, span_ms(call.delay))
 
@@ -152,5 +160,13 @@ def requeue(partition: Partition, row: Row, delay_ms: int = 0) -> None:
 
 def _give_back_activity(partition: Partition, call: GiveBack) -> None:
     row, activity = leased_activity(partition, call.instance, call.run, call.activity, call.token)
+    holder = partition.streams.tickets[call.token].worker
+    able = others(partition, holder, f"{row.run}{call.activity}")
+    known = (each for each in able if knows_activity(each, call.unknown, activity.queue))
+    knower = next(known, None) if call.unknown else None
+    if knower is not None:
+        back_off(partition, row, call.activity, activity, FULL_MS)
+        offer(partition, knower, row, call.activity, activity)
+        return
     activity.unknown = bool(call.unknown)
     back_off(partition, row, call.activity, activity, span_ms(call.delay))

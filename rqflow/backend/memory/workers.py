@@ -6,6 +6,7 @@ from typing import Final
 
 from rqflow.backend.calls.tasks import Register, Renew, Sweep, Unregister
 from rqflow.backend.memory.activities import fail_activity, queue_activity, waiting_activity
+from rqflow.backend.memory.knowers import came
 from rqflow.backend.memory.news import drop_task
 from rqflow.backend.memory.partition import Partition, Worker, span_ms
 from rqflow.backend.memory.rows import Row
@@ -21,8 +22,10 @@ def register(partition: Partition, call: Register) -> None:
     """Announce a worker, and let instances of its queues go on that stalled under another build."""
     until_ms = partition.now_ms + span_ms(call.lease)
     before = partition.workers.get(call.worker.id)
-    stats = before.stats if before else b""
-    partition.workers[call.worker.id] = Worker(record=call.worker, lease_until_ms=until_ms, stats=stats)
+    stats, offers = (before.stats, before.offers) if before else (b"", [])
+    worker = Worker(record=call.worker, lease_until_ms=until_ms, stats=stats, offers=offers)
+    partition.workers[call.worker.id] = worker
+    came(partition, worker)
     _retry_stalled(partition, call.worker.build, call.worker.subscription.workflow_queues)
 
 

@@ -23,13 +23,15 @@ attempts (hash of a run): h:n details of the last heartbeat · l:n last failure 
     backing-off activity
 answers (hash of a run): update -> answer_value(…); query:<id>: answer_value(…)
 children (hash of an instance): the child's first run -> packed map {child, run, policy, to}: open children
-unknown (zset of a queue): packed ["w" or "a", name, instance, activity's number or "0", mark] -> until when it counts,
-    in ms; mark is the history's length ("w") or the run ("a")
+unknown (zset of a queue): packed ["w" or "a", name, instance, activity's number or "0", mark, attempt] -> until when
+    it counts, in ms; mark is the history's length ("w") or the run ("a"), attempt is of an activity
 schedule (hash): fields as in SCHEDULE; schedule-ends (list of a schedule): "<run> <status> <ms>\n<result>"
 broken (list): "<ms> <problem>\n<due member, stream entry or packed message>"
 events (stream): fields as in EVENT
 stream entries: fields in the order of ENTRY below, the first is `kind`
-notices (list of a worker): tokens of activities that are not wanted any more; a wake entry on its stream goes with it
+notices (list of a worker): tokens of activities that are not wanted any more, and, kept until there is room,
+    "offer <attempt> <number> <run> <instance>": an activity in backoff that others do not know. A wake entry on its
+    stream goes with them
 tokens: a workflow or query task's is `<entry id>@<stream key without prefix>`, an activity's `<entry id>@<n>@<run>`
 """
 

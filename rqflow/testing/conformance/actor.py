@@ -40,6 +40,8 @@ class Actor:
         self.id = name
         self.subscription = Subscription(workflow_queues=tuple(queues), activity_queues=tuple(queues))
         self.build = build
+        self.workflows: tuple[str, ...] = ("checkout",)
+        self.activities: tuple[str, ...] = ("charge",)
         self.notices: list[CancelNotice] = []
 
     @property
@@ -51,8 +53,8 @@ class Actor:
             pid=1,
             build=self.build,
             subscription=self.subscription,
-            workflows=("checkout",),
-            activities=("charge",),
+            workflows=self.workflows,
+            activities=self.activities,
             workflow_slots=10,
             activity_slots=10,
         )

@@ -35,7 +35,10 @@ async def worker(bench: Bench, name: str = "worker-1", **options: Any) -> Actor:
     """A registered worker."""
     queues = options.pop("queues", (QUEUE,))
     build = options.pop("build", "build-1")
-    return await Actor(bench, name, queues, build).register(**options)
+    actor = Actor(bench, name, queues, build)
+    actor.workflows = options.pop("workflows", actor.workflows)
+    actor.activities = options.pop("activities", actor.activities)
+    return await actor.register(**options)
 
 
 async def finish(actor: Actor, instance: str = "order") -> None:

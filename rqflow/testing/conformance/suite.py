@@ -47,6 +47,7 @@ from rqflow.testing.conformance.steering import TestStall, TestSuspend, TestTerm
 from rqflow.testing.conformance.taking import TestLoading, TestTake
 from rqflow.testing.conformance.timers import TestDeadline, TestTimer
 from rqflow.testing.conformance.turns import TestCommit, TestFence
+from rqflow.testing.conformance.unknown import TestUnknownFates, TestUnknownNames
 from rqflow.testing.conformance.waiting import TestBrought, TestWaiting
 from rqflow.testing.conformance.watching import TestWatch
 from rqflow.testing.conformance.workers import TestLease, TestLeaving, TestSweep, TestTakeover
@@ -79,6 +80,8 @@ SUITE: Final[tuple[type[Any], ...]] = (
     TestLeaving,
     TestTake,
     TestLoading,
+    TestUnknownNames,
+    TestUnknownFates,
     TestWaiting,
     TestBrought,
     TestStrangeIds,

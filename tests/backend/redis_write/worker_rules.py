@@ -141,9 +141,11 @@ class WorkerRules(Ground):
 
     def register(self, worker: str) -> None:
         """In all partitions."""
+        knows = int(worker[1:]) % 2 == 0
         record = WorkerRecord(
-            id=worker, name="n", host="h", pid=1, build=self.workers[worker], subscription=SUBSCRIPTION, workflows=(),
-            activities=(), workflow_slots=1, activity_slots=1,
+            id=worker, name="n", host="h", pid=1, build=self.workers[worker], subscription=SUBSCRIPTION,
+            workflows=("checkout", "other", "ship") if knows else (), activities=("charge", "plain") if knows else (),
+            workflow_slots=1, activity_slots=1,
         )  # fmt: skip
         for partition in self.everywhere():
             self.twins.both(Register(partition=partition, worker=record, lease=LEASE))

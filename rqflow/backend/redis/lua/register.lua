@@ -7,6 +7,7 @@
 --       activity_queues  list
 -- Returns 1, or lease for one that was declared dead: it comes back under a new id.
 -- @include clock
+-- @include knowers
 -- @include rows
 -- @include stalls
 -- @include streams
@@ -29,6 +30,9 @@ for _, queue in ipairs(activity_queues) do
   streams.open(key.activities(queue))
   redis.call('SADD', key.queues(), 'a:' .. queue)
 end
+local named = cjson.decode(record)
+knowers.came(worker, named.workflows, workflow_queues, 'w')
+knowers.came(worker, named.activities, activity_queues, 'a')
 local cursor = stalls.retry(served, build, '-inf', 100)
 redis.call('HSET', info, 'stalled_cursor', cursor)
 return 1

@@ -9,10 +9,11 @@
 -- Returns 1, or lease.
 -- @many
 -- @include activities
+-- @include backoffs
 
 local record = activities.held(run, id, token)
 if not record then return { 'err', 'lease', token } end
 record[3], record[4] = record[3] + 1, record[4] + lost
 redis.call('HSET', key.attempts(run), 'l:' .. id, failure)
-activities.again(instance, run, id, record, delay_ms)
+backoffs.begin(instance, run, id, record, delay_ms)
 return 1

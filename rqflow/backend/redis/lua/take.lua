@@ -16,6 +16,7 @@
 -- @include rows
 -- @include streams
 -- @include tasks
+-- @later backoffs
 
 -- A worker that was declared dead must not lease what nobody would take back from it.
 local ends = tonumber(redis.call('ZSCORE', key.workers(), worker) or 0)
@@ -52,13 +53,13 @@ local workflow_streams, activity_streams = { own }, {}
 for i, queue in ipairs(workflow_queues) do workflow_streams[i + 1] = key.workflows(queue) end
 for i, queue in ipairs(activity_queues) do activity_streams[i] = key.activities(queue) end
 read(workflow_streams, workflow_room)
-read(activity_streams, activity_room)
-
 local unwanted = redis.call('LRANGE', key.notices(worker), 0, 999)
 if #unwanted > 0 then
   redis.call('LTRIM', key.notices(worker), #unwanted, -1)
   loading.drop_wakes(own)
+  unwanted = backoffs.told(worker, unwanted, activity_room > 0)
 end
+read(activity_streams, activity_room)
 -- Whoever is to be taken over lapses next: before that nobody need look for the dead.
 local leases = redis.call('ZRANGE', key.workers(), 0, 1, 'WITHSCORES')
 local lapse = tonumber(leases[1] ~= worker and leases[2] or leases[4] or -1)

@@ -57,17 +57,6 @@ function activities.requeue(instance, run, id, record, fields)
   tasks.remove(stream, entry)
 end
 
--- Another attempt as the record has it, now or after a while.
-function activities.again(instance, run, id, record, delay)
-  local fields = activities.fields(record)
-  if delay <= 0 then return activities.requeue(instance, run, id, record, fields) end
-  due.add(clock.now + delay, 'retry', id, run, instance)
-  redis.call('HSET', key.attempts(run), 'f:' .. id, cmsgpack.pack(fields))
-  activities.withdraw(instance, run, id, record)
-  record[1], record[2] = 'backoff', ''
-  redis.call('HSET', key.outstanding(run), 'a:' .. id, cmsgpack.pack(record))
-end
-
 -- It has ended, or nobody wants it any more: nothing of it stays.
 function activities.forget(instance, run, id, record)
   activities.withdraw(instance, run, id, record)

@@ -1,4 +1,5 @@
 -- @include activities
+-- @include backoffs
 -- @include firing
 -- @include inbox
 -- @include news
@@ -7,14 +8,7 @@
 -- activity_times: what is due for an activity: its next attempt, and the ends of the store's two time limits.
 
 function activity_times.retry(instance, run, id)
-  local record = activities.read(run, id)
-  if not record or record[1] ~= 'backoff' then return end
-  local fields = cmsgpack.unpack(redis.call('HGET', key.attempts(run), 'f:' .. id))
-  for i = 1, #fields, 2 do
-    if fields[i] == 'attempt' then fields[i + 1] = record[3] end
-  end
-  activities.queue(instance, run, id, record, fields)
-  redis.call('HDEL', key.attempts(run), 'f:' .. id)
+  backoffs.finish(instance, run, id, activities.read(run, id))
 end
 
 local function time_out(instance, run, id, record, message)

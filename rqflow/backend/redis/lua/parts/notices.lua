@@ -8,7 +8,9 @@ function notices.cancel(instance, run, id, record)
   local owner = record[1] == 'queued' and tasks.owner(key.activities(record[7]), record[2])
   if owner and tonumber(redis.call('ZSCORE', key.workers(), owner) or 0) > 0 then
     local token = record[2] .. '@' .. id .. '@' .. run
-    if redis.call('RPUSH', key.notices(owner), token) == 1 then
+    local told = key.notices(owner)
+    -- Offers stay until there is room for them, and have ended their read.
+    if redis.call('RPUSH', told, token) == 1 or string.find(redis.call('LINDEX', told, -2), '^offer') then
       redis.call('XADD', key.worker(owner), '*', 'kind', 'wake')
     end
   end
