@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -90,8 +89,6 @@ def worker_options(
         activity_slots=settings.concurrency,
         threads=settings.threads,
         lease=settings.lease,
-        # A sweep finds what a lapsed lease left behind: short leases are worth little without it.
-        sweep=min(timedelta(seconds=1), settings.lease / 2),
         cache_size=settings.cache,
         cache_bytes=settings.cache_bytes,
         build=settings.build,

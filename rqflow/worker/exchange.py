@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from rqflow.backend.calls.call import Call
+from rqflow.backend.calls.outlook import Outlook
 from rqflow.backend.calls.tasks import FireDue, Sweep, Take, Taken
 from rqflow.errors import BackendError, LeaseLost, RqflowError
 from rqflow.worker.intake import Intake
 from rqflow.worker.item import Item
 from rqflow.worker.listener import Listener
-from rqflow.worker.options import WorkerOptions
 from rqflow.worker.outgoing import Outgoing
 from rqflow.worker.sending import send_each
 from rqflow.worker.shared import Shared
@@ -54,13 +53,13 @@ class Exchange:
     def __init__(self, partition: int, shared: Shared) -> None:
         self.partition = partition
         backend, standing, options, desk = shared.backend, shared.standing, shared.options, shared.desk
-        self.times = Times(asyncio.get_running_loop().time(), sweep_interval(options, backend.hub.partitions))
+        self.times = Times(asyncio.get_running_loop().time(), options.sweep)
         self._backend, self._standing, self._options, self._desk = backend, standing, options, desk
         self._link, self._relay, self._moved = shared.link, shared.relay, shared.moved
         self._wake = asyncio.Event()
         self._outgoing = Outgoing(desk)
-        self._listener = Listener(partition, backend, standing, shared.link, self._wake.set)
-        self._intake = Intake(partition, standing=standing, options=options, desk=desk, listener=self._listener)
+        self._listener = Listener(partition, shared, self._wake.set)
+        self._intake = Intake(partition, shared, self._listener)
 
     def offer(self, item: Item) -> None:
         """Send with the next exchange."""
@@ -79,6 +78,13 @@ class Exchange:
         """Ask the store anew, what is due included: something came, or a clock was moved."""
         self._intake.look()
         self.times.next_due = 0.0
+        self._wake.set()
+
+    def foresee(self, outlook: Outlook) -> None:
+        """What the keeper's renewal said of the partition: an exchange that sleeps hears nothing else."""
+        self.times.foresee(outlook, asyncio.get_running_loop().time())
+        if outlook.outbox:
+            self.relay_soon()
         self._wake.set()
 
     @property
@@ -129,16 +135,13 @@ class Exchange:
                 timer.cancel()
 
     def _gather(self) -> Batch:
-        now = asyncio.get_running_loop().time()
-        sweep = now >= self.times.next_sweep
-        fire = now >= self.times.next_due
-        here, worker, build = self.partition, self._standing.id, self._standing.build
+        now, here = asyncio.get_running_loop().time(), self.partition
+        worker, build, losses = self._standing.id, self._standing.build, self._options.max_losses
+        sweep = Sweep(partition=here, worker=worker, build=build, max_losses=losses)
         return Batch(
             items=self._outgoing.gather(items=self._options.batch_items, size=self._options.batch_bytes),
-            fire=FireDue(partition=here, limit=FIRE_LIMIT) if fire else None,
-            sweep=Sweep(partition=here, worker=worker, build=build, max_losses=self._options.max_losses)
-            if sweep
-            else None,
+            fire=FireDue(partition=here, limit=FIRE_LIMIT) if now >= self.times.next_due else None,
+            sweep=sweep if now >= self.times.next_sweep else None,
             take=self._intake.take(),
             epoch=self._standing.epoch,
         )
@@ -188,8 +191,3 @@ class Exchange:
             self._standing.lose("the store has declared this worker dead", batch.epoch)
             return None
         return taken if isinstance(taken, BackendError) else BackendError(f"tasks cannot be taken: {taken}")
-
-
-def sweep_interval(options: WorkerOptions, partitions: int) -> timedelta:
-    """Longer with more partitions, so that an idle worker asks little; always well within a lease."""
-    return min(options.sweep * min(partitions, 4), options.lease / 4)

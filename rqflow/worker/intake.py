@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 
 from rqflow.backend.calls.tasks import ActivityTask, GiveBack, Take, Taken
-from rqflow.worker.item import Desk, Item, Outlet
+from rqflow.worker.item import Item, Outlet
 from rqflow.worker.listener import Listener
-from rqflow.worker.options import WorkerOptions
-from rqflow.worker.standing import Standing
+from rqflow.worker.shared import Shared
 
 logger = logging.getLogger("rqflow.worker")
 
@@ -16,13 +15,11 @@ logger = logging.getLogger("rqflow.worker")
 class Intake:
     """Takes only what there is room for. What comes nevertheless (a read of several streams) is given back at once."""
 
-    def __init__(
-        self, partition: int, *, standing: Standing, options: WorkerOptions, desk: Desk, listener: Listener
-    ) -> None:
+    def __init__(self, partition: int, shared: Shared, listener: Listener) -> None:
         self._partition = partition
-        self._standing = standing
-        self._options = options
-        self._desk = desk
+        self._standing = shared.standing
+        self._options = shared.options
+        self._desk = shared.desk
         self._listener = listener
         self._again = False
         self._more_workflows = True

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import threading
 import time
-import traceback
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from random import Random
 
+from rqflow.backend.calls.outlook import Outlook
 from rqflow.backend.calls.tasks import Renew
 from rqflow.backend.protocol import SyncBackend
 from rqflow.errors import BackendError, RqflowError
 from rqflow.worker.activities import Activities
 from rqflow.worker.options import WorkerOptions
-from rqflow.worker.pulse import Beat, Pulse
+from rqflow.worker.pulse import Pulse
 from rqflow.worker.reports import failed, timed_out
 from rqflow.worker.running import Running
 from rqflow.worker.standing import Standing
@@ -42,24 +41,29 @@ class Keeper:
         activities: Activities,
         pulse: Pulse,
         stats: Callable[[], bytes],
+        foresee: Callable[[int, Outlook], None],
         random: Random,
     ) -> None:
+        """`foresee` is called on the loop, with what each partition said when the lease was renewed."""
         self._backend = backend
         self._standing = standing
         self._options = options
         self._activities = activities
         self._pulse = pulse
         self._stats = stats
+        self._foresee = foresee
         self._random = random
         self._loop = asyncio.get_running_loop()
         self._lease = options.granted.total_seconds()
         self._every = self._lease / 3
-        self._tick = min(self._every, options.deadlock_after.total_seconds() / 2, LONGEST_TICK)
+        self._deadlock_after = options.deadlock_after.total_seconds()
+        self._tick = min(self._every, self._deadlock_after / 2, LONGEST_TICK)
         self._epoch = -1
         self._renewed_at = 0.0
         """When the last renewal that succeeded was begun."""
         self._tried_at = 0.0
-        self._reported: Beat | None = None
+        self._told = ("", b"")
+        """The worker's id, and what the store shows of its work."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease keeper", daemon=True)
 
@@ -74,7 +78,7 @@ class Keeper:
     def _run(self) -> None:
         while not self._stop.wait(self._tick):
             try:
-                self._look_at_turn()
+                self._pulse.report(self._deadlock_after)
                 self._look_at_limits()
                 self._keep()
             except Exception:
@@ -93,24 +97,27 @@ class Keeper:
         if now - self._tried_at < wait - self._tick / 2:
             return
         self._tried_at = now
-        reason = self._renew(now)
+        reason, outlooks = self._renew(now)
+        for partition, outlook in outlooks:
+            self._loop.call_soon_threadsafe(self._foresee, partition, outlook)
         if not reason and now - self._renewed_at > self._lease:
             reason = f"it could not be renewed for {now - self._renewed_at:.1f} seconds"
         self._heed(reason, epoch)
 
     def renew(self) -> None:
-        """Renew at once, in the thread that asks: for tests that leave nothing to chance."""
+        """Renew at once, in the thread that asks, and no more: for tests that leave nothing to chance."""
         epoch = self._standing.epoch
         if self._standing.registered.is_set():
-            self._heed(self._renew(time.monotonic()), epoch)
+            self._heed(self._renew(time.monotonic())[0], epoch)
 
     def _heed(self, reason: str, epoch: int) -> None:
         if reason and not self._stop.is_set():
             self._loop.call_soon_threadsafe(self._standing.lose, reason, epoch)
 
-    def _renew(self, now: float) -> str:
-        """Renew everywhere. Why the lease is lost, or empty."""
+    def _renew(self, now: float) -> tuple[str, list[tuple[int, Outlook]]]:
+        """Renew everywhere. Why the lease is lost, or empty; and what the partitions said."""
         worker, self._standing.stats = self._standing.id, self._stats()
+        telling = (worker, self._standing.stats)
         by_partition: dict[int, list[tuple[Running, bytes]]] = defaultdict(list)
         for running in self._activities.attempts():
             details = running.untold_details()
@@ -122,7 +129,7 @@ class Keeper:
                 worker=worker,
                 lease=self._options.granted,
                 heartbeats=tuple((running.task.token, details) for running, details in by_partition[partition]),
-                stats=self._standing.stats,
+                stats=b"" if telling == self._told else self._standing.stats,
             )
             for partition in range(self._backend.hub.partitions)
         ]
@@ -130,34 +137,18 @@ class Keeper:
             answers = self._backend.send(calls)
         except BackendError as error:
             logger.debug("leases were not renewed: %s", error)
-            return ""
+            return "", []
+        outlooks: list[tuple[int, Outlook]] = []
         for call, answer in zip(calls, answers, strict=True):
-            if answer is True:
+            if isinstance(answer, Outlook):
+                outlooks.append((call.partition, answer))
                 for running, details in by_partition[call.partition]:
                     running.details_told(details)
             elif not isinstance(answer, RqflowError):
-                return "the store has declared this worker dead"
+                return "the store has declared this worker dead", []
         if not any(isinstance(answer, RqflowError) for answer in answers):
-            self._renewed_at = now
-        return ""
-
-    def _look_at_turn(self) -> None:
-        beat = self._pulse.beat
-        if beat is None or beat is self._reported:
-            return
-        seconds = time.monotonic() - beat.since
-        if seconds < self._options.deadlock_after.total_seconds():
-            return
-        self._reported = beat
-        frame = sys._current_frames().get(self._pulse.thread)
-        stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
-        logger.error(
-            "%s has held the thread for %.1f seconds; workflow code must not block or compute for long, "
-            "put that into an activity. Stack:\n%s",
-            beat.label,
-            seconds,
-            stack,
-        )
+            self._renewed_at, self._told = now, telling
+        return "", outlooks
 
     def _look_at_limits(self) -> None:
         """Give up what is long past its time: the loop would have, were it not blocked."""

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from rqflow.backend.calls.tasks import Entry
-from rqflow.backend.protocol import Backend
 from rqflow.errors import RqflowError
-from rqflow.worker.link import Link
-from rqflow.worker.standing import Standing
+from rqflow.worker.shared import Shared
 
 LISTEN = timedelta(seconds=5)
-"""How long one blocked read lasts. What is due is not left to its end: the exchange's own timer is exact."""
+"""How long one blocked read lasts at most. What is due is not left to its end: the exchange's own timer is exact.
+
+Never longer than half a lease, of which two thirds are left at least: so none outlives the lease of a worker that was
+frozen, to be given a task that nobody has."""
 
 
 class Listener:
@@ -24,16 +25,17 @@ class Listener:
     because there is no room for them; should room come while it lasts, a wide one runs beside it.
     """
 
-    def __init__(self, partition: int, backend: Backend, standing: Standing, link: Link, wake: Callable[[], None]):
+    def __init__(self, partition: int, shared: Shared, wake: Callable[[], None]) -> None:
         self.entries: list[Entry] = []
         """Brought and not handed on yet."""
         self.doubtful = False
         """A read ended without telling what it read: the store knows (Take again)."""
         self._partition = partition
-        self._backend = backend
-        self._standing = standing
-        self._link = link
+        self._backend = shared.backend
+        self._standing = shared.standing
+        self._link = shared.link
         self._wake = wake
+        self._longest = min(LISTEN, shared.options.granted / 2)
         self._readings: dict[asyncio.Task[None], bool] = {}
         """Reads under way, at most a narrow and a wide one."""
 
@@ -65,7 +67,7 @@ class Listener:
         if not activities:
             wanted = type(wanted)(workflow_queues=wanted.workflow_queues)
         try:
-            entries = await self._backend.wait_for_tasks(self._partition, self._standing.id, wanted, LISTEN)
+            entries = await self._backend.wait_for_tasks(self._partition, self._standing.id, wanted, self._longest)
         except RqflowError as error:
             # Should our streams be gone (we were declared dead), the next Take or Renew says so.
             self.doubtful = True

@@ -32,8 +32,9 @@ class WorkerOptions:
     """Activities with isolate="process" that run at a time."""
     lease: timedelta = timedelta(seconds=10)
     """So long after our last word others have taken over what is ours. At least 100 ms."""
-    sweep: timedelta = timedelta(seconds=1)
-    """How often, in each partition, an idle worker looks for what others left behind: the net below everything."""
+    sweep: timedelta = timedelta(seconds=15)
+    """How often, in each partition, a worker looks for what nobody told it of: the net below everything. What others
+    leave behind is known: it is looked for when their leases end."""
     cache_size: int = 1_000
     """Live executors that are kept between turns; 0: each turn replays its history."""
     cache_bytes: int = 256 * 1_048_576

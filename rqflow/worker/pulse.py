@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass
+
+logger = logging.getLogger("rqflow.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class Pulse:
         self.thread = threading.get_ident()
         """The thread whose stack tells where a turn hangs."""
         self.beat: Beat | None = None
+        self._reported: Beat | None = None
 
     def begin(self, label: str) -> None:
         """A turn begins."""
@@ -32,3 +38,22 @@ class Pulse:
     def end(self) -> None:
         """It has ended."""
         self.beat = None
+
+    def report(self, after: float) -> None:
+        """Log the stack of a turn that has been under way for so many seconds, once. Called from another thread."""
+        beat = self.beat
+        if beat is None or beat is self._reported:
+            return
+        seconds = time.monotonic() - beat.since
+        if seconds < after:
+            return
+        self._reported = beat
+        frame = sys._current_frames().get(self.thread)
+        stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
+        logger.error(
+            "%s has held the thread for %.1f seconds; workflow code must not block or compute for long, "
+            "put that into an activity. Stack:\n%s",
+            beat.label,
+            seconds,
+            stack,
+        )

@@ -138,6 +138,7 @@ class Worker:
             activities=self.desk.activities,
             pulse=self._pulse,
             stats=self.desk.stats,
+            foresee=lambda partition, outlook: self._exchanges[partition].foresee(outlook),
             random=Random(self.options.seed),
         )
 

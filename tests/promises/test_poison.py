@@ -86,6 +86,7 @@ async def test_p7_a_question_that_kills_its_worker_is_given_up(yard: Yard) -> No
     """[P7] It is asked of a second worker, not of a third; whoever asked learns that there is no answer."""
     yard.hold(DEADLY)
     yard.process(**STRICT)
+    assert await yard.results([await yard.client.start(quick, 1)]) == [1], "the worker is there before it is asked"
     handle = await yard.client.start(bad_question, yard.folder)
     with pytest.raises(ResultTimeout):
         await handle.query("deadly", timeout=5)

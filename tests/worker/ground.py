@@ -157,3 +157,11 @@ async def settled(condition: Callable[[], Any], *, within: float = 10.0) -> None
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 (what is waited for has no event)
             await asyncio.sleep(0.005)
+
+
+def vanish(worker: Worker) -> None:
+    """Let it leave without a word."""
+
+    async def say_nothing() -> None: ...
+
+    worker._registration.leave = say_nothing  # type: ignore[method-assign]

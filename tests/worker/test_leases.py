@@ -18,8 +18,7 @@ from rqflow.backend.calls.hubs import HubInfo, Limits, ReadStats
 from rqflow.backend.protocol import SyncBackend
 from rqflow.converters.json import load_json
 from rqflow.errors import ActivityTimedOut, BackendUnavailable
-from rqflow.worker.worker import Worker
-from tests.worker.ground import Ground, settled
+from tests.worker.ground import Ground, settled, vanish
 
 began: dict[str, list[str]] = {}
 gates: dict[str, asyncio.Event] = {}
@@ -162,14 +161,6 @@ async def test_p6_a_worker_that_vanishes_is_taken_over_after_its_lease(ground: G
         assert await ground.result(instance) == "held"
     assert time.monotonic() - begun < 5
     assert (await ground.describe(instance)).history_length == 4
-
-
-def vanish(worker: Worker) -> None:
-    """Let it leave without a word."""
-
-    async def say_nothing() -> None: ...
-
-    worker._registration.leave = say_nothing  # type: ignore[method-assign]
 
 
 async def test_stats_show_what_a_worker_does(ground: Ground) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from rqflow.backend.calls.outlook import Outlook
 from rqflow.backend.calls.tasks import Taken
 from rqflow.core.executor import Executor
 from rqflow.errors import BackendUnavailable, BadInput
@@ -108,16 +109,33 @@ def test_p6_the_end_of_anothers_lease_is_awaited_to_the_millisecond() -> None:
     times.learn(replace(lapse, next_lapse_ms=0), 8.0, fired=None)
     assert times.next_sweep == pytest.approx(8.1)
     times.learn(replace(lapse, next_lapse_ms=None), 8.0, fired=None)
-    assert times.next_sweep == pytest.approx(8.1)
+    assert times.next_sweep == pytest.approx(68.0)
 
 
-def test_p10_a_sweep_that_breaks_waits_for_its_turn() -> None:
+def test_p10_a_sweep_that_breaks_waits_a_while() -> None:
     """[P10] Though a lease has ended, and nobody can take over."""
     times = Times(0.0, timedelta(seconds=60))
     times.sweep_broke(8.0)
     lapsed = Taken(tasks=(), notices=(), now_ms=1_000, next_due_ms=None, outbox=0, next_lapse_ms=0)
     times.learn(lapsed, 8.0, fired=None)
-    assert times.next_sweep == 68.0
+    assert times.next_sweep == 9.0
+
+
+def test_a_renewal_tells_what_no_take_has_seen() -> None:
+    """Another worker's timer that is sooner, and a lease that was renewed: nobody need sweep at its old end."""
+    times = Times(0.0, timedelta(seconds=60))
+    times.swept(7.0, more=False)
+    times.learn(
+        Taken(tasks=(), notices=(), now_ms=1_000, next_due_ms=5_000, outbox=0, next_lapse_ms=1_500), 7.0, fired=None
+    )
+    times.foresee(Outlook(now_ms=2_000, next_due_ms=3_000, next_lapse_ms=9_999, outbox=0), 8.0)
+    assert times.next_due == pytest.approx(9.0)
+    assert times.next_sweep == pytest.approx(16.0)
+    times.foresee(Outlook(now_ms=2_000, next_due_ms=4_000, next_lapse_ms=None, outbox=0), 8.0)
+    assert times.next_due == pytest.approx(9.0)
+    assert times.next_sweep == pytest.approx(67.0)
+    times.foresee(Outlook(now_ms=2_000, next_due_ms=1_000, next_lapse_ms=None, outbox=0), 8.0)
+    assert times.next_due == 8.0
 
 
 async def test_a_lost_store_is_logged_once_and_once_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:

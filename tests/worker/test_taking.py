@@ -12,7 +12,7 @@ import pytest
 from rqflow.authoring.activity_face import activity
 from rqflow.authoring.workflow_face import workflow
 from rqflow.backend.calls.hubs import ReadStats
-from tests.worker.ground import Ground, settled
+from tests.worker.ground import Ground, settled, vanish
 
 began: dict[str, list[Any]] = {}
 gates: dict[str, asyncio.Event] = {}
@@ -56,6 +56,10 @@ def fresh() -> str:
 def queued(ground: Ground) -> int:
     stats = [ground.leases.call(ReadStats(partition=n)) for n in range(ground.backend.hub.partitions)]
     return sum(queue.activities_queued for each in stats for queue in each.queues)
+
+
+def due(ground: Ground) -> int:
+    return sum(ground.leases.call(ReadStats(partition=n)).due for n in range(ground.backend.hub.partitions))
 
 
 async def test_a_worker_leases_no_more_activities_than_it_has_slots(ground: Ground) -> None:
@@ -123,3 +127,25 @@ async def test_timers_fire_without_a_poller_that_happens_to_wake(redis_ground: G
     async with redis_ground.worker(naps, sweep=timedelta(hours=1), lease=timedelta(hours=8)):
         async with asyncio.timeout(5):
             assert await redis_ground.result(await redis_ground.start(naps)) == "awake"
+
+
+async def test_an_idle_worker_hears_of_others_timers_when_it_renews_its_lease(ground: Ground) -> None:
+    """Whoever committed this one says nothing more, has a lease for hours, and no sweep comes."""
+
+    @workflow
+    async def naps() -> str:
+        await asyncio.sleep(1.5)
+        return "awake"
+
+    apart = ground.worker(naps, queues=("other",), sweep=timedelta(hours=1), lease=timedelta(seconds=0.6))
+    first = ground.worker(naps, cache_size=0, lease=timedelta(hours=8))
+    async with apart:
+        running = asyncio.get_running_loop().create_task(first.run())
+        instance = await ground.start(naps)
+        await ground.grown(instance, 2)
+        vanish(first)
+        running.cancel()
+        await asyncio.wait((running,))
+        await settled(lambda: due(ground) == 0)
+    async with ground.worker(naps):
+        assert await ground.result(instance) == "awake"

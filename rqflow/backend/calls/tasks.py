@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.instances import Answer
+from rqflow.backend.calls.outlook import Outlook
 from rqflow.core.commands import Close, Command
 from rqflow.core.events import Payload
 
@@ -146,8 +147,8 @@ class Register(Call[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Renew(Call[bool]):
-    """Keep a worker's lease. False: it has ended, all its tasks are others' now; register under a new id.
+class Renew(Call[Outlook | None]):
+    """Keep a worker's lease. None: it has ended, all its tasks are others' now; register under a new id.
 
     `heartbeats` are (token, details) of running activities; those of foreign tokens are ignored.
     `stats` is shown by the stats call: opaque JSON."""

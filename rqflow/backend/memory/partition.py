@@ -186,3 +186,7 @@ class Partition:
         """Whether a worker's lease lives."""
         found = self.workers.get(worker)
         return found is not None and not found.dead and found.lease_until_ms > self.now_ms
+
+    def next_lapse_ms(self, worker: str) -> int | None:
+        """When the next lease of another worker ends; None: there is no other."""
+        return min((each.lease_until_ms for name, each in self.workers.items() if name != worker), default=None)

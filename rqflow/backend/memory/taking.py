@@ -44,9 +44,7 @@ def take(partition: Partition, call: Take) -> Taken:
         notices=tuple(hands.notices),
         now_ms=partition.now_ms,
         next_due_ms=partition.agenda.next_ms(),
-        next_lapse_ms=min(
-            (each.lease_until_ms for name, each in partition.workers.items() if name != call.worker), default=None
-        ),
+        next_lapse_ms=partition.next_lapse_ms(call.worker),
         outbox=len(partition.outbox),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from rqflow.backend.calls.outlook import Outlook
 from rqflow.backend.calls.tasks import Register, Renew, Sweep, Unregister
 from rqflow.backend.memory.activities import fail_activity, queue_activity, waiting_activity
 from rqflow.backend.memory.knowers import came
@@ -29,18 +30,23 @@ def register(partition: Partition, call: Register) -> None:
     _retry_stalled(partition, call.worker.build, call.worker.subscription.workflow_queues)
 
 
-def renew(partition: Partition, call: Renew) -> bool:
+def renew(partition: Partition, call: Renew) -> Outlook | None:
     """Keep a worker's lease, and what its running activities tell."""
     worker = partition.workers.get(call.worker)
     if worker is None or worker.dead:
-        return False
+        return None
     worker.lease_until_ms = partition.now_ms + span_ms(call.lease)
     worker.stats = call.stats or worker.stats
     for token, details in call.heartbeats:
         ticket = partition.streams.tickets.get(token)
         if ticket is not None and ticket.worker == call.worker and ticket.kind == "activity":
             waiting_activity(partition.row(ticket.instance), ticket.id).details = details
-    return True
+    return Outlook(
+        now_ms=partition.now_ms,
+        next_due_ms=partition.agenda.next_ms(),
+        next_lapse_ms=partition.next_lapse_ms(call.worker),
+        outbox=len(partition.outbox),
+    )
 
 
 def unregister(partition: Partition, call: Unregister) -> None:

@@ -7,7 +7,16 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from rqflow.backend.calls.call import Call
-from rqflow.backend.calls.tasks import FireDue, Register, Renew, Subscription, Sweep, Unregister, WorkerRecord
+from rqflow.backend.calls.outlook import Outlook
+from rqflow.backend.calls.tasks import (
+    FireDue,
+    Register,
+    Renew,
+    Subscription,
+    Sweep,
+    Unregister,
+    WorkerRecord,
+)
 from rqflow.backend.redis.commands import Command, Place, Translator, nothing, number, yes_or_no
 from rqflow.backend.redis.times import span_ms
 from rqflow.converters.json import dump_json, load_json
@@ -43,16 +52,28 @@ def register(call: Register, place: Place) -> Command[None]:
     )
 
 
-def renew(call: Renew, place: Place) -> Command[bool]:
+def renew(call: Renew, place: Place) -> Command[Outlook | None]:
     """It goes on."""
     return place.command(
         call,
         "renew",
-        yes_or_no,
+        _outlook,
         worker=call.worker,
         lease_ms=span_ms(call.lease),
         heartbeats=call.heartbeats,
         stats=call.stats,
+    )
+
+
+def _outlook(reply: Any) -> Outlook | None:
+    if not reply:
+        return None
+    now_ms, due_ms, lapse_ms, outbox = reply
+    return Outlook(
+        now_ms=now_ms,
+        next_due_ms=None if due_ms < 0 else due_ms,
+        next_lapse_ms=None if lapse_ms < 0 else lapse_ms,
+        outbox=outbox,
     )
 
 

@@ -65,12 +65,12 @@ class Actor:
         return self
 
     async def renew(self, lease: timedelta = LONG, **told: Any) -> list[bool]:
-        """The answers of all partitions."""
+        """Whether the lease goes on, in each partition."""
         calls = [
             Renew(partition=partition, worker=self.id, lease=lease, **told)
             for partition in range(self.bench.partitions)
         ]
-        return [await self.bench.call(call) for call in calls]
+        return [await self.bench.call(call) is not None for call in calls]
 
     async def unregister(self) -> None:
         for partition in range(self.bench.partitions):

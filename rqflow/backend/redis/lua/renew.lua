@@ -3,13 +3,16 @@
 --       lease_ms    int
 --       heartbeats  rows(token,details)
 --       stats       string  opaque JSON, empty: as before
--- Returns 1, or 0 if the lease has ended.
+-- Returns {now, when the next is due or -1, when the next lease of another worker ends or -1, messages in the outbox};
+--   nothing if the lease has ended.
 -- @include activities
 -- @include clock
+-- @include due
+-- @include leases
 -- @include tasks
 
 local ends = tonumber(redis.call('ZSCORE', key.workers(), worker) or 0)
-if ends == 0 then return 0 end
+if ends == 0 then return {} end
 redis.call('ZADD', key.workers(), clock.now + lease_ms, worker)
 if stats ~= '' then redis.call('HSET', key.worker_info(worker), 'stats', stats) end
 for _, beat in ipairs(heartbeats) do
@@ -19,4 +22,4 @@ for _, beat in ipairs(heartbeats) do
     redis.call('HSET', key.attempts(run), 'h:' .. id, beat.details)
   end
 end
-return 1
+return { clock.now, due.next() or -1, leases.next_lapse(worker), redis.call('XLEN', key.outbox()) }

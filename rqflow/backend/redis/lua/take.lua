@@ -11,6 +11,7 @@
 -- @include activities
 -- @include clock
 -- @include due
+-- @include leases
 -- @include loading
 -- @include pages
 -- @include rows
@@ -60,7 +61,4 @@ if #unwanted > 0 then
   unwanted = backoffs.told(worker, unwanted, activity_room > 0)
 end
 read(activity_streams, activity_room)
--- Whoever is to be taken over lapses next: before that nobody need look for the dead.
-local leases = redis.call('ZRANGE', key.workers(), 0, 1, 'WITHSCORES')
-local lapse = tonumber(leases[1] ~= worker and leases[2] or leases[4] or -1)
-return { clock.now, due.next() or -1, redis.call('XLEN', key.outbox()), found, unwanted, lapse }
+return { clock.now, due.next() or -1, redis.call('XLEN', key.outbox()), found, unwanted, leases.next_lapse(worker) }
