@@ -17,6 +17,7 @@ from rqflow.backend.protocol import Backend, SyncBackend
 from rqflow.backend.redis.sockets import Timeouts
 from rqflow.client.checks import check_span
 from rqflow.client.flow import Connect, Emit, Facts, Flow, Listen, Send, Sleep, Stream, Wait
+from rqflow.client.gathering import Gathering
 from rqflow.client.options import ClientOptions
 from rqflow.core.run import current
 from rqflow.errors import BadInput, NotDeterministic, NotInWorkflow, RqflowError
@@ -172,6 +173,7 @@ class AsyncDriver:
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()
+        self._gathering: Gathering | None = None
 
     async def run_flow(self, flow: Flow[R]) -> R:
         """What a flow comes to."""
@@ -217,10 +219,10 @@ class AsyncDriver:
             case Send(calls=calls):
                 return await (await self._open()).send(calls)
             case Connect():
-                backend = await self._open()
+                backend = (await self._open()).backend
                 return Facts(backend.hub, backend.limits)
             case Listen(instance=instance):
-                return await watches.enter_async_context((await self._open()).watch(instance))
+                return await watches.enter_async_context((await self._open()).backend.watch(instance))
             case Wait(watch=watch, seconds=seconds):
                 return await watch.wait(seconds)
             case Sleep(seconds=seconds):
@@ -228,10 +230,17 @@ class AsyncDriver:
             case _:
                 raise TypeError(f"no step of a flow: {step!r}")
 
-    async def _open(self) -> Backend:
+    async def _open(self) -> Gathering:
         loop = asyncio.get_running_loop()
-        if self._backend is not None and (self._loop is loop or not self._owned):
-            return self._backend
+        if self._gathering is not None and self._gathering.loop is loop and not self._closed:
+            return self._gathering
+        backend = self._backend
+        if backend is None or self._owned:
+            backend = await self._opened(loop)
+        self._gathering = Gathering(backend)
+        return self._gathering
+
+    async def _opened(self, loop: asyncio.AbstractEventLoop) -> Backend:
         self._enter(loop)
         async with self._lock:
             if self._closed:
