@@ -192,8 +192,7 @@ def _identity(facts: Facts, options: StartOptions) -> tuple[str, str]:
         return instance, uuid.uuid4().hex
     instance = _derived("instance", options.request_id) if options.id is None else check_id(options.id, facts.limits)
     # A run id is unique in a hub, a caller's request id perhaps only for this instance.
-    # And a run id is known by its end, which databases of one server tell on one channel: so it is this hub's own.
-    return instance, _derived("run", facts.hub.created_at.isoformat(), instance, options.request_id)
+    return instance, _derived("run", instance, options.request_id)
 
 
 def _derived(*parts: str) -> str:

@@ -15,7 +15,7 @@ from rqflow.backend.protocol import SyncWatch, Watch, partition_of, unwrap
 from rqflow.backend.redis.commands import Place
 from rqflow.backend.redis.confirming import Confirmation
 from rqflow.backend.redis.delivery import deliver
-from rqflow.backend.redis.keys import key
+from rqflow.backend.redis.keys import channel
 from rqflow.backend.redis.servers import BlockingServers, Servers
 from rqflow.backend.redis.waiting import Waiting
 from rqflow.backend.redis.watching import Watching
@@ -25,8 +25,9 @@ from rqflow.errors import RqflowError
 R = TypeVar("R")
 
 
-def _channel(hub: HubInfo, instance: str) -> str:
-    return key(hub.name, partition_of(instance, hub.partitions), "changed", instance)
+def _channel(place: Place, instance: str) -> str:
+    partition = partition_of(instance, place.hub.partitions)
+    return channel(place.hub.name, partition, place.database, "changed", instance)
 
 
 def _confirmation(hub: HubInfo, seconds: float) -> Confirmation | None:
@@ -44,7 +45,7 @@ class RedisBackend:
 
     def __init__(self, servers: Servers, hub: HubInfo, limits: Limits) -> None:
         self._servers = servers
-        self._place = Place(hub, limits, servers.routes.cluster)
+        self._place = Place(hub, limits, servers.routes.cluster, servers.address.db)
         self._confirmation = _confirmation(hub, servers.timeouts.durable)
         self._waiting = Waiting(servers, hub.name)
         self._watching = Watching(servers)
@@ -84,11 +85,11 @@ class RedisBackend:
 
     def watch(self, instance: str) -> AbstractAsyncContextManager[Watch]:
         """As Backend.watch. After a lost connection everyone is told: something may have happened meanwhile."""
-        return self._watching.watch(_channel(self.hub, instance))
+        return self._watching.watch(_channel(self._place, instance))
 
     def watch_schedules(self, partition: int) -> AbstractAsyncContextManager[Watch]:
         """As Backend.watch_schedules."""
-        return self._watching.watch(key(self.hub.name, partition, "schedules_changed"))
+        return self._watching.watch(channel(self.hub.name, partition, self._place.database, "schedules_changed"))
 
     async def close(self) -> None:
         """Hang up. Whoever waits gets BackendUnavailable."""
@@ -102,7 +103,7 @@ class SyncRedisBackend:
 
     def __init__(self, servers: BlockingServers, hub: HubInfo, limits: Limits) -> None:
         self._servers = servers
-        self._place = Place(hub, limits, servers.routes.cluster)
+        self._place = Place(hub, limits, servers.routes.cluster, servers.address.db)
         self._confirmation = _confirmation(hub, servers.timeouts.durable)
         self._watching = BlockingWatching(servers)
 
@@ -130,7 +131,7 @@ class SyncRedisBackend:
 
     def watch(self, instance: str) -> AbstractContextManager[SyncWatch]:
         """As RedisBackend.watch."""
-        return self._watching.watch(_channel(self.hub, instance))
+        return self._watching.watch(_channel(self._place, instance))
 
     def close(self) -> None:
         """Hang up and end the background thread."""

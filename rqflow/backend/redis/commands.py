@@ -53,10 +53,12 @@ class Place:
     limits: Limits
     cluster: bool = False
     """Whether slots may move."""
+    database: int = 0
+    """Of the server."""
 
     def command(self, call: Call[R], name: str, parse: Callable[[Any], R], /, **arguments: Any) -> Command[R]:
         """The command that runs script `name` in the call's partition."""
-        script = load(name, cluster=self.cluster)
+        script = load(name, cluster=self.cluster, database=self.database)
         keys = (key(self.hub.name, call.partition, "meta"),)
         return Command(script, keys, script.pack(**arguments), parse)
 

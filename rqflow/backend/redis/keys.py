@@ -68,6 +68,9 @@ TEMPLATES: Final[Mapping[str, str]] = {
 }
 
 
+CHANNELS: Final = frozenset({"schedules_changed", "changed"})
+"""Which of them are no keys. The databases of a server share them, so that they say which one they are of."""
+
 _CALL: Final = re.compile(r"\bkey\.(\w+)\(")
 
 
@@ -79,6 +82,16 @@ def prefix(hub: str, partition: int) -> str:
 def key(hub: str, partition: int, name: str, argument: str = "") -> str:
     """A key by its name in TEMPLATES."""
     return prefix(hub, partition) + TEMPLATES[name].format(argument)
+
+
+def channel(hub: str, partition: int, database: int, name: str, argument: str = "") -> str:
+    """A channel by its name in TEMPLATES, for hubs in this database of their server."""
+    return prefix(hub, partition) + of_database(database) + TEMPLATES[name].format(argument)
+
+
+def of_database(database: int) -> str:
+    """What stands in the names of channels before all else; nothing for the one that nearly everybody has."""
+    return f"db{database}:" if database else ""
 
 
 def suffix(name: str, argument: str = "") -> str:
@@ -95,7 +108,7 @@ def lua_prologue() -> str:
     )
 
 
-def write_out(source: str) -> str:
+def write_out(source: str, database: int = 0) -> str:
     """Lua in which each `key.<name>(argument)` is replaced by the key it names. Raises KeyError for an unknown name.
 
     Done here and not by functions in Lua, which would be made anew each time a script runs.
@@ -105,10 +118,11 @@ def write_out(source: str) -> str:
         if call.start() < at:  # within the argument of another
             continue
         end = _closing(source, call.end())
-        argument = write_out(source[call.end() : end])
+        argument = write_out(source[call.end() : end], database)
         template = TEMPLATES[call[1]]
         name = template.removesuffix("{}")
         of = f" .. ({argument})" if name != template else ""
+        name = of_database(database) + name if call[1] in CHANNELS else name
         written += [source[at : call.start()], f"(prefix .. '{name}'{of})"]
         at = end + 1
     return "".join(written) + source[at:]

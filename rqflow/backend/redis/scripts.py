@@ -88,15 +88,17 @@ def _check_width(script: str, parameter: Parameter, row: Sequence[Argument]) -> 
 
 
 @cache
-def load(name: str, *, cluster: bool = False) -> Script:
-    """The script of this name, with its parts and its prologue; for a cluster with `steady` in front."""
+def load(name: str, *, cluster: bool = False, database: int = 0) -> Script:
+    """The script of this name, with its parts and its prologue, for a database of a server; for a cluster with `steady`
+    in front."""
     body = (LUA / f"{name}.lua").read_text(encoding="utf-8")
     parameters = tuple(_parameters(body))
     many = bool(_MANY.search(body))
     step = _prologue(parameters, many) + body
     if many:
         step = f"local function item(argument)\n{step}end\n{_part('items')}"
-    source = lua_prologue() + write_out((_part("steady") if cluster else "") + link(body, _parts(body)) + step)
+    whole = (_part("steady") if cluster else "") + link(body, _parts(body)) + step
+    source = lua_prologue() + write_out(whole, database)
     sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
     return Script(name=name, source=source, sha=sha, parameters=parameters, many=many)
 

@@ -15,7 +15,7 @@ import redis
 from rqflow.backend import calls as calls_package
 from rqflow.backend.calls.call import Call
 from rqflow.backend.redis import scripts
-from rqflow.backend.redis.keys import TEMPLATES, key, suffix, write_out
+from rqflow.backend.redis.keys import CHANNELS, TEMPLATES, channel, key, suffix, write_out
 from rqflow.backend.redis.linking import includes, link, take_apart
 from rqflow.backend.redis.rows import EVENT, INSTANCE, WORKER
 from rqflow.backend.redis.scripts import load
@@ -151,6 +151,17 @@ def test_keys_are_the_same_in_python_and_in_lua(store: Scripted) -> None:
     source = write_out(f"local prefix = ARGV[1] return {{ {names} }}")
     found = store.redis.eval(source, 0, store.key("meta").removesuffix("meta"))
     assert found == [store.key(name, "x1").encode() for name in TEMPLATES]
+
+
+def test_channels_name_their_database(store: Scripted) -> None:
+    """Redis keeps keys apart by databases, but not channels."""
+    names = ", ".join(f"key.{name}('x1')" for name in sorted(CHANNELS))
+    for database in (0, 7):
+        source = write_out(f"local prefix = ARGV[1] return {{ {names} }}", database)
+        found = store.redis.eval(source, 0, "rqflow:{h.0}:")
+        assert found == [channel("h", 0, database, name, "x1").encode() for name in sorted(CHANNELS)]
+    assert len({load("commit", database=database).sha for database in range(3)}) == 3
+    assert load("read_outcome", database=1).sha == load("read_outcome").sha, "what tells nobody is the same for all"
     assert key("h", 3, "instance", "a") == "rqflow:{h.3}:instance:a"
     assert suffix("worker", "w") == "worker:w"
 
