@@ -60,6 +60,7 @@ class Activity(Generic[P, R]):
     def options(self, **keywords: Unpack[ActivityKeywords]) -> Activity[P, R]:
         """The same activity, called with other options. Raises BadInput."""
         defaults = activity_options(self.defaults, keywords, f"activity {self.name}")
+        _check_local(defaults, self.mode, f"activity {self.name}")
         return Activity(self.fn, name=self.name, mode=self.mode, defaults=defaults, parameters=self._parameters)
 
     def encode_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Payload:
@@ -104,8 +105,17 @@ def define_activity(
             raise BadInput(f"{where} is async and runs on the worker's event loop; isolate is for plain functions")
         mode = "async"
     defaults = activity_options(ActivityOptions(), keywords, where)
+    _check_local(defaults, mode, where)
     parameters = Parameters(fn, where, converter or DEFAULT, names)
     return Activity(fn, name=named, mode=mode, defaults=defaults, parameters=parameters)
+
+
+def _check_local(options: ActivityOptions, mode: Mode, where: str) -> None:
+    if options.local and mode == "process":
+        raise BadInput(
+            f'{where}: local runs it in the workflow\'s worker, and isolate="process" in a process of its own; '
+            "leave out one of them"
+        )
 
 
 def check_function(kind: str, fn: Any) -> None:

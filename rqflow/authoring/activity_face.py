@@ -59,7 +59,8 @@ class ActivityFace:
         **options: Unpack[ActivityKeywords],
     ) -> Any:
         """Make a function an activity. An async one runs on the worker's event loop, a plain one in a thread, or with
-        `isolate="process"` in a process of its own. Options: see ActivityOptions. Raises BadInput."""
+        `isolate="process"` in a process of its own. With `local=True` it runs inside the turn of
+        the workflow's worker. Options: see ActivityOptions. Raises BadInput."""
 
         def define(fn: Callable[..., Any], depth: int = 1) -> Activity[..., Any]:
             names = names_around(fn, depth)

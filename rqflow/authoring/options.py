@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, TypedDict, get_args
 from unicodedata import category
 
 from rqflow.authoring.limits import check_attributes, check_name, check_priority, check_retry, optional_duration
-from rqflow.core.options import ActivityOptions, AttributeValue, ChildOptions, ParentClosePolicy, Retry
+from rqflow.core.options import ActivityOptions, AttributeValue, ChildOptions, Local, ParentClosePolicy, Retry
 from rqflow.errors import BadInput
 
 Span: TypeAlias = timedelta | float
@@ -27,6 +27,7 @@ class ActivityKeywords(TypedDict, total=False):
     heartbeat: Span | None
     priority: int
     lane: str
+    local: Local
 
 
 class ChildKeywords(TypedDict, total=False):
@@ -68,6 +69,13 @@ def _parent_close(value: Any) -> ParentClosePolicy:
     return checked
 
 
+def _local(value: Any) -> Local:
+    if value is not True and value is not False and value != "durable":
+        raise BadInput(f'local must be True, False or "durable", got {value!r}')
+    checked: Local = value
+    return checked
+
+
 def _attributes(value: Any) -> Mapping[str, AttributeValue]:
     if not isinstance(value, Mapping):
         raise BadInput(f"attributes must be a mapping, got {type(value).__name__}")
@@ -87,6 +95,7 @@ _ACTIVITY: Final[Mapping[str, Callable[[Any], Any]]] = {
     **{name: _span(name) for name in ("timeout", "schedule_to_start", "schedule_to_close", "heartbeat")},
     "priority": check_priority,
     "lane": _lane,
+    "local": _local,
 }
 _CHILD: Final[Mapping[str, Callable[[Any], Any]]] = {
     "id": _id,
@@ -102,7 +111,13 @@ _CHILD: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 def activity_options(before: ActivityOptions, keywords: Mapping[str, Any], where: str) -> ActivityOptions:
     """`before` with what `keywords` change. Raises BadInput."""
-    return replace(before, **_checked(keywords, _ACTIVITY, where))
+    options = replace(before, **_checked(keywords, _ACTIVITY, where))
+    if options.local and options.queue is not None:
+        raise BadInput(
+            f"{where}: local runs it in the workflow's worker, so it has no queue; leave out queue, which is "
+            f"{options.queue!r}, or set it to None"
+        )
+    return options
 
 
 def child_options(before: ChildOptions, keywords: Mapping[str, Any], where: str) -> ChildOptions:

@@ -179,8 +179,8 @@ class Decision:
 def record_of(command: Command) -> Record:
     """What history keeps of a command."""
     match command:
-        case ScheduleActivity(id=id, name=name, queue=queue, payload=payload):
-            return events.ActivityScheduled(id=id, name=name, queue=queue, payload=payload)
+        case ScheduleActivity(id=id, name=name, queue=queue, options=options, payload=payload):
+            return events.ActivityScheduled(id=id, name=name, queue=queue, local=bool(options.local), payload=payload)
         case CancelActivity(id=id, target=target):
             return events.ActivityCancelRequested(id=id, target=target)
         case StartTimer(id=id, delay=delay, name=name):

@@ -68,6 +68,8 @@ class ActivityCompleted:
     """An activity returned `payload`."""
 
     id: int
+    at_ms: int | None = None
+    """Of a local activity: when its turn heard of it, which is what the run's time goes by. None: the store's stamp."""
     payload: Payload = b""
 
 
@@ -76,6 +78,8 @@ class ActivityFailed:
     """An activity failed for good; `payload` is a Failure."""
 
     id: int
+    at_ms: int | None = None
+    """As of ActivityCompleted."""
     payload: Payload = b""
 
 
@@ -173,6 +177,8 @@ class ActivityScheduled:
     id: int
     name: str
     queue: str = ""
+    local: bool = False
+    """It runs inside turns, and the store knows nothing of it: who takes a turn begins what has no end yet."""
     payload: Payload = b""
 
 

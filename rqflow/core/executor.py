@@ -12,9 +12,11 @@ from dataclasses import replace
 from typing import Any, Final, get_args
 
 from rqflow.core.closing import asked_at_end, carried, end_of
-from rqflow.core.commands import Close, Continue, Decision
+from rqflow.core.commands import Close, Continue, Decision, ScheduleActivity
 from rqflow.core.dropping import drop
 from rqflow.core.events import (
+    ActivityCompleted,
+    ActivityFailed,
     End,
     Payload,
     Record,
@@ -100,6 +102,15 @@ class Executor:
     def info(self) -> RunInfo:
         """What the run knows of itself. Raises CorruptEvent before its first event."""
         return self._begun().info
+
+    @property
+    def now_ms(self) -> int:
+        """The run's time: of the event that was applied last."""
+        return self._begun().now_ms
+
+    def pending_local(self) -> tuple[ScheduleActivity, ...]:
+        """Local activities that the last `advance` found recorded, and without an end: they are to be begun (again)."""
+        return self._begun().ledger.pending_local()
 
     def advance(self, events: Sequence[Stamped], *, replayed: int = 0) -> Decision:
         """Apply what happened, and give what the code wants now.
@@ -197,10 +208,13 @@ class Executor:
         return None, warnings
 
     def _step(self, run: LiveRun, stamped: Stamped, warnings: list[str]) -> Close | None:
+        event, at_ms = stamped.event, stamped.at_ms
+        if isinstance(event, ActivityCompleted | ActivityFailed) and event.at_ms is not None:
+            at_ms = event.at_ms
         # Redis' clock may be set back; a run's time never is, or its timers would lie in the past.
-        run.now_ms = max(run.now_ms, stamped.at_ms)
+        run.now_ms = max(run.now_ms, at_ms)
         run.loop.now = run.now_ms / 1000
-        close = take_step(run, self._definition, stamped.event, self._max_callbacks)  # type: ignore[arg-type]
+        close = take_step(run, self._definition, event, self._max_callbacks)  # type: ignore[arg-type]
         lost = run.loop.lost.take(last=close is not None)
         if lost:
             close = close or close_of_lost(run, lost)

@@ -12,8 +12,8 @@ from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, Final, TypeVar, get_args
 
-from rqflow.core.commands import Command, StartChild, record_of
-from rqflow.core.events import Record, SideEffectRecorded
+from rqflow.core.commands import Command, ScheduleActivity, StartChild, record_of
+from rqflow.core.events import ActivityScheduled, Record, SideEffectRecorded
 from rqflow.core.gate import Gate
 from rqflow.core.ids import child_run
 from rqflow.core.states import COMMAND, advance
@@ -36,7 +36,8 @@ class Ledger:
     """All commands of one run, from the asking to the end."""
 
     __slots__ = (
-        "_effects", "_followed", "_next", "_records", "_step", "again", "gate", "made", "number", "settled", "waiting",
+        "_effects", "_followed", "_local", "_next", "_records", "_step", "again", "gate", "made", "number", "settled",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, gate: Gate) -> None:
@@ -53,6 +54,8 @@ class Ledger:
         """Commands that the history tells of, and that are asked for once more (see WorkflowRerun)."""
         self._followed: dict[int, Command] | None = None
         """Commands as the records have them, while a rerun begins."""
+        self._local: list[tuple[ScheduleActivity, ActivityScheduled]] = []
+        """Local activities that the loaded records tell of."""
         self._step: dict[int, Command] = {}
         self._records: list[Record] = []
         self._next = 0
@@ -112,6 +115,7 @@ class Ledger:
         `follow`: remember the commands, because some will have to be asked for again."""
         self._records = records
         self._followed = {} if follow else None
+        self._local = []
         self._next = 0
         self._effects = {record.id: record for record in records if isinstance(record, SideEffectRecorded)}
 
@@ -133,6 +137,8 @@ class Ledger:
                     raise ReplayMismatch(self.settled, describe(record), describe(asked))
                 if self._followed is not None:
                     self._followed[command.id] = as_recorded(command, record)
+                if type(record) is ActivityScheduled and record.local:
+                    self._local.append((command, record))  # type: ignore[arg-type]
             elif replaying:
                 raise ReplayMismatch(self.settled, "no further command", describe(record_of(command)))
             else:
@@ -152,6 +158,11 @@ class Ledger:
                 self.again.append(replace(command, run=child_run(run, id)))
             elif command is not None:
                 self.again.append(command)
+
+    def pending_local(self) -> tuple[ScheduleActivity, ...]:
+        """Local activities of the loaded records that have no end yet: whoever follows this history begins them."""
+        pending = (as_recorded(command, record) for command, record in self._local if command.id in self.waiting)
+        return tuple(command for command in pending if isinstance(command, ScheduleActivity))
 
     def take_again(self) -> tuple[Command, ...]:
         """The commands that the decision asks for once more."""
@@ -173,8 +184,13 @@ class Ledger:
 
 
 def as_recorded(command: Command, record: Record) -> Command:
-    """The command with the payload that the history has: the code may compute another one by now."""
+    """The command with the payload that the history has: the code may compute another one by now. Where an activity
+    runs is as it was, too."""
     payload = getattr(record, "payload", None)
+    if isinstance(command, ScheduleActivity) and isinstance(record, ActivityScheduled):
+        local = command.options.local
+        if bool(local) != record.local:
+            command = replace(command, options=replace(command.options, local=record.local))
     return command if payload is None else replace(command, payload=payload)
 
 

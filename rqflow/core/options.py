@@ -14,6 +14,10 @@ ReusePolicy = Literal["allow", "allow_failed", "reject"]
 ParentClosePolicy = Literal["abandon", "cancel", "terminate"]
 """What becomes of an open child when its parent ends."""
 
+Local = bool | Literal["durable"]
+"""Whether an activity runs inside the workflow worker's turn; durable: nothing that follows from its result is begun
+before the result is committed."""
+
 AttributeValue = str | int | float | bool
 Attributes = Mapping[str, AttributeValue]
 
@@ -58,6 +62,9 @@ class ActivityOptions:
     """Carried with the task; higher is sooner where a queue honours it."""
     lane: str = ""
     """Carried with the task; work of one lane runs in order where a queue honours it."""
+    local: Local = False
+    """True: run it in the workflow worker's turn: recorded, no queue hop; results are committed together. "durable":
+    so too, and each result is committed before the workflow goes on from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

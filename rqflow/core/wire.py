@@ -64,6 +64,10 @@ _HAS_PAYLOAD: Final[frozenset[type[Any]]] = frozenset(
 )
 
 
+_LATE: Final = frozenset({events.ActivityScheduled, events.ActivityCompleted, events.ActivityFailed})
+"""Their last field is written only where it says something: others do without, and so did earlier versions."""
+
+
 def encode(event: Event) -> bytes:
     """The event as bytes."""
     cls = type(event)
@@ -73,6 +77,8 @@ def encode(event: Event) -> bytes:
         header.append([value.instance, value.run, value.command] if isinstance(value, ParentLink) else value)
     if cls is events.WorkflowStarted:
         _write_schedule(header)
+    elif cls in _LATE and (header[-1] is None or header[-1] is False):
+        header.pop()
     if cls in _HAS_PAYLOAD:
         return dump_json(header) + b"\n" + event.payload  # type: ignore[union-attr]
     return dump_json(header)

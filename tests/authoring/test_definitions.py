@@ -263,3 +263,31 @@ def test_encoding_a_call_twice_gives_the_same_bytes() -> None:
     other = checkout.encode_call((), {"note": "n", "order": Order("1"), "qty": 2})
     assert load_json(one) == load_json(other)
     assert dump_json(load_json(one)) == one
+
+
+def test_local_activities_say_so_and_what_contradicts_it_is_refused_when_written() -> None:
+    """[B26] True or "durable", at the definition or for one call; no queue and no process of its own with it."""
+
+    @activity(local="durable")
+    async def near() -> None: ...
+
+    @activity(queue="eu")
+    async def far() -> None: ...
+
+    @activity(isolate="process")
+    def apart() -> None: ...
+
+    assert near.defaults.local == "durable"
+    assert far.options(local=True, queue=None).defaults.local is True
+    assert near.options(local=False, queue="eu").defaults.queue == "eu"
+    with pytest.raises(BadInput, match="activity far: local runs it in the workflow's worker, so it has no queue"):
+        far.options(local=True)
+    with pytest.raises(BadInput, match='and isolate="process" in a process of its own'):
+        apart.options(local=True)
+    with pytest.raises(BadInput, match="leave out one of them"):
+
+        @activity(isolate="process", local=True)
+        def both() -> None: ...
+
+    with pytest.raises(BadInput, match='local must be True, False or "durable", got 1'):
+        near.options(local=1)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from rqflow.core import events
 from rqflow.core.commands import Command, ScheduleActivity, SendCancel, SendSignal, StartChild, StartTimer
 from rqflow.core.events import News
 from tests.core.shapes import SHAPES
-from tests.core.stage import FAILURE, Stage, outstanding
+from tests.core.stage import FAILURE, START_MS, Stage, outstanding
 
 MAX_TURNS = 30
 """A play ends after 3 to so many turns, though the run goes on."""
@@ -47,9 +47,10 @@ def end_of(chance: Random, command: Command) -> News:
     """One of the ways in which a command can end."""
     good = chance.random() < 0.8
     match command:
-        case ScheduleActivity(id=id):
-            done = events.ActivityCompleted(id=id, payload=b"%d" % id)
-            return done if good else events.ActivityFailed(id=id, payload=FAILURE)
+        case ScheduleActivity(id=id, options=options):
+            at_ms = START_MS + chance.randrange(100_000) if options.local else None
+            done = events.ActivityCompleted(id=id, at_ms=at_ms, payload=b"%d" % id)
+            return done if good else events.ActivityFailed(id=id, at_ms=at_ms, payload=FAILURE)
         case StartTimer(id=id):
             return events.TimerFired(id=id)
         case StartChild(id=id):

@@ -227,6 +227,23 @@ async def forgetful(payload: Payload) -> Payload:
     return b"done"
 
 
+async def local_steps(payload: Payload) -> Payload:
+    """Local activities in a row, beside each other, and in a race with everything else; each notes its time."""
+    times = []
+    for number in range(3):
+        await asyncio.wait([call(f"local-{number}", payload, local=True)])
+        times.append(b"%d" % (run().now().timestamp() * 1000))
+    both = [call("local", local="durable"), call("far"), call("late-local", local=True)]
+    answers = await asyncio.gather(*both[:2], return_exceptions=True)
+    both[2].cancel()
+    try:
+        async with asyncio.timeout(5):
+            answers.append(await call("racing", local=True))
+    except (TimeoutError, OutcomeError):
+        await call("after", b",".join(times))
+    return b",".join([*times, *(each if isinstance(each, bytes) else b"!" for each in answers)])
+
+
 SHAPES: dict[str, Main] = {
     shape.__name__: shape
     for shape in (
@@ -249,5 +266,6 @@ SHAPES: dict[str, Main] = {
         nested_timeouts,
         fails,
         forgetful,
+        local_steps,
     )
 }

@@ -191,3 +191,22 @@ def test_an_executor_that_lost_its_turn_has_nothing_to_ask_again() -> None:
     executor = Executor(stage.definition)
     assert executor.advance(whole, replayed=1).again == ()
     executor.close()
+
+
+def test_a_local_activity_that_had_not_ended_is_asked_for_again_where_it_was_recorded_to_run() -> None:
+    """[B9] It is local as before, whatever the code says by now: the store would not know of it, or would for ever."""
+
+    def main_of(local: bool) -> Any:
+        async def main(payload: bytes) -> Any:
+            return await call("step", b"1", local=local)
+
+        return main
+
+    for before in (True, False):
+        stage = Stage(main_of(before))
+        rerun = from_event(stored_of(stage), 2, instance="other", run="run-2")
+        stage.definition = Stage(main_of(not before)).definition
+        _, decision = begun(stage, rerun)
+        (again,) = decision.again
+        assert isinstance(again, ScheduleActivity)
+        assert again.options.local is before

@@ -34,6 +34,7 @@ spans = st.none() | st.timedeltas(timedelta(0), timedelta(days=9_999)).map(
 )
 parents = st.none() | st.builds(ParentLink, instance=st.text(), run=st.text(), command=whole)
 by_type: dict[Any, st.SearchStrategy[Any]] = {int: whole, str: st.text(), bytes: st.binary(), bool: st.booleans()}
+by_type[int | None] = st.none() | whole
 by_type[tuple[int, ...]] = st.lists(whole, max_size=3).map(tuple)
 
 
