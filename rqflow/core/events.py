@@ -65,21 +65,19 @@ class WorkflowStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityCompleted:
-    """An activity returned `payload`."""
+    """An activity returned `payload`. `at_ms` is when the turn heard of a local one: its run's time goes by that."""
 
     id: int
     at_ms: int | None = None
-    """Of a local activity: when its turn heard of it, which is what the run's time goes by. None: the store's stamp."""
     payload: Payload = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityFailed:
-    """An activity failed for good; `payload` is a Failure."""
+    """An activity failed for good; `payload` is a Failure, `at_ms` as of ActivityCompleted."""
 
     id: int
     at_ms: int | None = None
-    """As of ActivityCompleted."""
     payload: Payload = b""
 
 

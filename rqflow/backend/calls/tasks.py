@@ -32,7 +32,7 @@ class WorkflowTask:
     history_from: int
     """How many events were left out before `history`: all of them for a sticky task."""
     inbox: tuple[bytes, ...]
-    """The news, stored events, oldest first; at least one."""
+    """The news, stored events, oldest first. None: a turn that was kept was lost, or the instance was resumed."""
     deliveries: int
     """How often this turn was handed out, 1 at first."""
     build: str
@@ -206,6 +206,9 @@ class Committed:
     """News came meanwhile, and the next task is queued."""
     outbox: int
     """Messages that this commit left to be relayed."""
+    kept: bool = False
+    inbox: tuple[bytes, ...] = ()
+    """If the turn goes on (kept; a suspended instance keeps none): the news that it has not consumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,9 +224,11 @@ class Commit(Call[Committed]):
     consumed: int
     """So many inbox events move to the history, before the records."""
     records: tuple[bytes, ...]
-    """Encoded records of `commands`, in order, and the End event if `close`."""
+    """Encoded records of `commands`, among them ends of local activities, in order, and the End event if `close`."""
     commands: tuple[Command, ...]
     close: Close | None = None
+    keep: bool = False
+    """The turn is not over: its worker keeps the task. Not with `close`."""
     sticky: bool = True
     """Whether this worker keeps the executor."""
     build: str = ""

@@ -30,12 +30,12 @@ def add_news(partition: Partition, row: Row, event: bytes, scope: Scope) -> None
     queue_task(partition, row)
 
 
-def queue_task(partition: Partition, row: Row) -> None:
-    """Queue an instance's task, if it has news, may take turns, and has no task (P6).
+def queue_task(partition: Partition, row: Row, *, anyway: bool = False) -> None:
+    """Queue an instance's task, if it has news (or `anyway`), may take turns, and has no task (P6).
 
     On the stream of the worker that keeps its executor, while that worker's lease lives; else on the queue's.
     """
-    if row.status != "running" or row.task != "" or not row.inbox:
+    if row.status != "running" or row.task != "" or not (row.inbox or anyway):
         return
     stream = own_of(row.sticky) if row.sticky and partition.alive(row.sticky) else workflows_of(row.queue)
     put_task(partition, row, stream)

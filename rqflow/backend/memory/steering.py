@@ -83,7 +83,8 @@ def let_go_on(partition: Partition, row: Row) -> None:
     else:
         partition.move(row, "resume")
         partition.tell(row, "resumed")
-        queue_task(partition, row)
+        # With news or without: local activities of a turn that was not finished may have to be begun again.
+        queue_task(partition, row, anyway=True)
 
 
 def purge(partition: Partition, call: Purge) -> None:

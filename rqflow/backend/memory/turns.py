@@ -15,6 +15,7 @@ from rqflow.backend.memory.partition import Partition, span_ms
 from rqflow.backend.memory.receiving import deliver_own_letters
 from rqflow.backend.memory.rows import Row
 from rqflow.backend.memory.streams import workflows_of
+from rqflow.backend.memory.taking import first_page
 from rqflow.core.commands import (
     AnswerUpdate,
     EmitEvent,
@@ -58,10 +59,14 @@ def commit(partition: Partition, call: Commit) -> Committed:
     if len(row.history.events) != call.expected_length:
         raise LeaseLost(call.token)
     _check(partition, row, call)
-    drop_task(partition, row)
-    row.losses = 0
-    row.sticky = call.worker if call.sticky else ""
-    row.build = call.build
+    kept = call.keep and row.status == "running"
+    if not kept:
+        drop_task(partition, row)
+        row.sticky = call.worker if call.sticky else ""
+    if not kept or call.consumed or call.records:
+        # P7: a look without events is no progress, and takes nothing back of what was lost before.
+        row.losses = 0
+        row.build = call.build
     row.stalled_build = ""
     _write_history(partition, row, call)
     for command in call.commands:
@@ -70,7 +75,13 @@ def commit(partition: Partition, call: Commit) -> Committed:
         close_by_decision(partition, row, call.close)
     deliver_own_letters(partition)
     queue_task(partition, row)
-    return Committed(closed=row.status in CLOSED, more=row.task == "queued", outbox=len(partition.outbox))
+    return Committed(
+        closed=row.status in CLOSED,
+        more=row.task == "queued",
+        outbox=len(partition.outbox),
+        kept=kept,
+        inbox=first_page(row.inbox) if kept else (),
+    )
 
 
 def _check(partition: Partition, row: Row, call: Commit) -> None:

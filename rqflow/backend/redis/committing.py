@@ -141,7 +141,7 @@ def commit(call: Commit, place: Place) -> Command[Committed]:
     orders = _Orders(place, call.instance, call.run)
     for command in call.commands:
         orders.add(command)
-    close, result = "", b""
+    close, result = "keep" if call.keep else "", b""
     next_run: list[_Row] = []
     carried: list[bytes] = []
     if isinstance(call.close, asked.Continue):
@@ -187,8 +187,10 @@ def commit(call: Commit, place: Place) -> Command[Committed]:
 
 
 def _committed(reply: Any) -> Committed:
-    closed, more, outbox = reply
-    return Committed(closed=closed == 1, more=more == 1, outbox=outbox)
+    closed, more, outbox, *kept = reply
+    return Committed(
+        closed=closed == 1, more=more == 1, outbox=outbox, kept=bool(kept), inbox=tuple(kept[0]) if kept else ()
+    )
 
 
 TRANSLATORS: Final[Mapping[type[Call[Any]], Translator]] = {Commit: commit}

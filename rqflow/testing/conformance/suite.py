@@ -33,6 +33,7 @@ from rqflow.testing.conformance.crossing import TestOutbox, TestSending
 from rqflow.testing.conformance.firing import TestEndOfRun, TestEndsAgain, TestFiring
 from rqflow.testing.conformance.ids import TestStrangeIds
 from rqflow.testing.conformance.keeping import TestPurge, TestRetention
+from rqflow.testing.conformance.kept import TestKeptTurn
 from rqflow.testing.conformance.limits import TestLimits
 from rqflow.testing.conformance.listing import TestListing, TestPaging
 from rqflow.testing.conformance.news import TestNews
@@ -58,6 +59,7 @@ SUITE: Final[tuple[type[Any], ...]] = (
     TestDelayedStart,
     TestNews,
     TestCommit,
+    TestKeptTurn,
     TestFence,
     TestActivity,
     TestCanceledActivity,

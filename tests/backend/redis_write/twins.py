@@ -261,7 +261,9 @@ def _redis_view(raw: dict[bytes, bytes], waiting: dict[bytes, bytes], attributes
 
 def _counted(answer: Any) -> Any:
     """Memory tells of all messages that wait, the scripts of those that this call left: a hint to relay them."""
-    return replace(answer, outbox=0) if isinstance(answer, (Committed, Written)) else answer
+    if isinstance(answer, Committed):
+        return replace(answer, outbox=0, inbox=tuple(map(_told, answer.inbox)))
+    return replace(answer, outbox=0) if isinstance(answer, Written) else answer
 
 
 def _number(value: bytes | None) -> int | None:

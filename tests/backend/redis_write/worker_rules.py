@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from rqflow.backend.calls.tasks import (
     ActivityTask,
     AnswerQuery,
     Commit,
+    Committed,
     CompleteActivity,
     FireDue,
     GiveBack,
@@ -56,7 +58,7 @@ KINDS = (
 )  # fmt: skip
 wanted = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 59)), max_size=4)
 """What a turn asks for: kinds of commands, and a number from which their details follow."""
-closes = st.sampled_from([""] * 8 + ["completed", "failed", "canceled", "continue", "continue"])
+closes = st.sampled_from([""] * 8 + ["keep"] * 3 + ["completed", "failed", "canceled", "continue", "continue"])
 
 
 def _outlook(outlook: Outlook | None) -> Any:
@@ -246,7 +248,7 @@ class WorkerRules(Ground):
     def turn(
         self, *, place: int, keep: bool, asked: list[tuple[str, int]], close: str, sticky: bool, some: int
     ) -> None:
-        """A commit."""
+        """A commit, at times one that keeps the task."""
         found = self.pop(WorkflowTask, place, keep)
         if found is None:
             return
@@ -258,11 +260,16 @@ class WorkerRules(Ground):
             records.append(events.WorkflowContinued(run=end.started.run, workflow=end.started.workflow))
         elif end is not None:
             records.append(end)
-        self.tell(
-            Commit, ours, theirs, run=ours.run, worker=worker, expected_length=ours.history_length,
-            consumed=1 + some % len(ours.inbox), records=tuple(map(encode, records)), commands=chosen, close=end,
-            sticky=sticky, build=self.workers.get(worker, "b1"),
+        consumed = min(len(ours.inbox), 1 + some % max(1, len(ours.inbox)))
+        told = self.tell(
+            Commit, ours, theirs, run=ours.run, worker=worker, expected_length=ours.history_length, consumed=consumed,
+            records=tuple(map(encode, records)), commands=chosen, close=end, keep=close == "keep", sticky=sticky,
+            build=self.workers.get(worker, "b1"),
         )  # fmt: skip
+        if isinstance(told, Committed) and told.kept:
+            length = ours.history_length + consumed + len(records)
+            one, other = (replace(each, history_length=length, inbox=told.inbox) for each in (ours, theirs))
+            self.held.append((worker, one, other))
 
     def _end(self, task: WorkflowTask, close: str, some: int) -> commands.Close | None:
         match close:

@@ -6,7 +6,7 @@
 --       expected_length    int      the second fence
 --       consumed           int      inbox events that move to the history
 --       records            list     encoded records, and the end
---       close              string   empty, completed, failed, canceled, continue
+--       close              string   empty, completed, failed, canceled, continue, keep: the turn goes on, under its token
 --       result             string
 --       sticky             int
 --       build              string
@@ -24,7 +24,7 @@
 --       next_run           rows(run,workflow,queue,timeout_ms,started)  of continue
 --       carried            list     encoded events that the next run gets first
 --       limits             rows(outstanding,attributes,events,bytes,children)
--- Returns {1 if closed, 1 if the next task is queued, messages left}, or lease, limit.
+-- Returns {1 if closed, 1 if the next task is queued, messages left, if kept the news that came}, or lease, limit.
 -- @many
 -- @include activities
 -- @include clock
@@ -39,11 +39,14 @@
 -- @later letters
 -- @later lifecycle
 -- @later messages
+-- @later pages
 
 messages.waiting, messages.left = {}, 0
 local row = rows.light(instance)
 local turn = row.run == run and row.task == token and turns.gather(instance, row, consumed, records)
 if not turn or tonumber(row.length) ~= expected_length then return { 'err', 'lease', token } end
+local kept = close == 'keep' and row.status == 'running'
+if close == 'keep' then close = '' end
 local relabeled = #attributes + #removed > 0
 if close ~= '' or relabeled then rows.complete(instance, row) end
 local merged, refused
@@ -53,7 +56,7 @@ refused = refused or orders.room(instance, run, limits[1], #activities + #timers
 if refused then return refused end
 
 -- From here on all is written. The first write is one that is refused when memory is out; then later ones are not.
-turns.write(instance, row, turn)
+turns.write(instance, row, turn, kept)
 orders.activities(instance, row, activities)
 orders.timers(instance, row, timers)
 orders.cancel(instance, row, cancel_activities, cancel_timers)
@@ -62,7 +65,7 @@ if merged then attribute_changes.write(instance, row, merged) end
 for _, event in ipairs(emitted) do lifecycle.event('emitted', instance, row, event.name, event.payload) end
 for _, answered in ipairs(answers) do redis.call('HSET', key.answers(run), answered.update, answered.answer) end
 
-turns.finish(instance, row, token, { sticky = sticky == 1 and worker or '', build = build, custom = custom[1] })
+turns.finish(instance, row, token, turn, { sticky == 1 and worker or '', build, custom[1], kept })
 if close == 'continue' then
   continuing.begin(instance, row, next_run[1], carried)
 elseif close ~= '' then
@@ -70,6 +73,7 @@ elseif close ~= '' then
 end
 tasks.renew(instance, row)
 if close == '' and (#custom > 0 or #answers > 0) then lifecycle.notify(instance) end
-if close == '' and #children + #sends == 0 then return { 0, row.task ~= '' and 1 or 0, 0 } end
+if close == '' and not kept and #children + #sends == 0 then return { 0, row.task ~= '' and 1 or 0, 0 } end
 messages.flush()
-return { rows.closed(row) and 1 or 0, turns.queued(instance, row), messages.left }
+local news = kept and pages.inbox(instance) or nil
+return { rows.closed(row) and 1 or 0, kept and 0 or turns.queued(instance, row), messages.left, news }

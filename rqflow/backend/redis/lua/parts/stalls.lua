@@ -23,7 +23,8 @@ function stalls.resume(instance, row, reason)
   indexes.move(instance, row, 'running')
   lifecycle.event('resumed', instance, row)
   lifecycle.notify(instance)
-  tasks.renew(instance, row)
+  -- With news or without: local activities of a turn that was not finished may have to be begun again.
+  tasks.wake(instance, row)
 end
 
 -- Ask workers of another build to try: a bounded look at the stalled instances after `cursor` (a creation order).

@@ -24,8 +24,8 @@ function turns.room(row, turn, limits)
   end
 end
 
-function turns.write(instance, row, turn)
-  if #turn.events == 0 then redis.call('HSET', key.instance(instance), 'losses', 0) end
+function turns.write(instance, row, turn, kept)
+  if #turn.events == 0 and not kept then redis.call('HSET', key.instance(instance), 'losses', 0) end
   for first = 1, #turn.events, 500 do
     redis.call('RPUSH', key.history(row.run), unpack(turn.events, first, math.min(first + 499, #turn.events)))
   end
@@ -33,15 +33,20 @@ function turns.write(instance, row, turn)
   row.length, row.bytes = row.length + #turn.events, row.bytes + turn.bytes
 end
 
--- The task is done; the row says so.
-function turns.finish(instance, row, token, set)
-  local stream, entry = tasks.place(token)
-  tasks.remove(stream, entry)
-  row.task, row.sticky = '', set.sticky
-  local fields = { 'length', row.length, 'bytes', row.bytes, 'task', '', 'sticky', set.sticky, 'build', set.build,
-    'losses', 0 }
-  if set.custom then
-    fields[13], fields[14] = 'custom', set.custom
+-- The task is done, or kept; the row says so.
+function turns.finish(instance, row, token, turn, set)
+  local sticky, build, custom, kept = set[1], set[2], set[3], set[4]
+  local fields = { 'length', row.length, 'bytes', row.bytes, 'build', build, 'losses', 0 }
+  if custom then
+    fields[9], fields[10] = 'custom', custom
+  end
+  if not kept then
+    tasks.remove(tasks.place(token))
+    row.task, row.sticky = '', sticky
+    local last = #fields
+    fields[last + 1], fields[last + 2], fields[last + 3], fields[last + 4] = 'task', '', 'sticky', sticky
+  elseif #turn.events == 0 then
+    return -- P7: a look without events is no progress, and takes nothing back of what was lost before.
   end
   redis.call('HSET', key.instance(instance), unpack(fields))
 end
