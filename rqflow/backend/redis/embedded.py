@@ -152,6 +152,7 @@ class EmbeddedServer:
             "appendonly": "yes",
             "appendfsync": "everysec",
             "maxmemory-policy": "noeviction",
+            "stream-node-max-entries": "16",
             **({} if self._tcp else {"unixsocket": str(self._socket), "unixsocketperm": "700"}),
             **self._options,
         }

@@ -60,25 +60,36 @@ class Script:
     """Whether it carries out many calls at once."""
 
     def pack(self, **arguments: Any) -> list[Argument]:
-        """The arguments in the header's order. Raises TypeError where the names are not the header's."""
+        """The arguments in the header's order, without empty lists at the end.
+
+        Raises TypeError where the names are not the header's.
+        """
         packed: list[Argument] = []
-        for parameter in self.parameters:
-            try:
-                value = arguments.pop(parameter.name)
-            except KeyError:
-                raise TypeError(f"{self.name}.lua needs {parameter.name}") from None
-            if parameter.type == "list":
-                packed.append(len(value))
-                packed += value
-            elif parameter.type == "rows":
-                packed.append(len(value))
-                for row in value:
-                    _check_width(self.name, parameter, row)
-                    packed += row
-            else:
-                packed.append(value)
-        if arguments:
-            raise TypeError(f"{self.name}.lua does not take {', '.join(arguments)}")
+        end = 0
+        try:
+            for parameter in self.parameters:
+                value = arguments[parameter.name]
+                match parameter.type:
+                    case "list":
+                        packed.append(len(value))
+                        packed += value
+                    case "rows":
+                        packed.append(len(value))
+                        for row in value:
+                            _check_width(self.name, parameter, row)
+                            packed += row
+                    case _:
+                        packed.append(value)
+                        end = len(packed)
+                        continue
+                if value:
+                    end = len(packed)
+        except KeyError:
+            raise TypeError(f"{self.name}.lua needs {parameter.name}") from None
+        if len(arguments) > len(self.parameters):
+            strange = arguments.keys() - {parameter.name for parameter in self.parameters}
+            raise TypeError(f"{self.name}.lua does not take {', '.join(strange)}")
+        del packed[end:]
         return packed
 
 
@@ -132,15 +143,16 @@ def _prologue(parameters: Sequence[Parameter], many: bool) -> str:
     """Lua that turns ARGV into locals named as in the header.
 
     From the first list on the place of an argument depends on those before it: `argument` moves along. In a script of
-    many calls it begins in front of the first argument of one.
+    many calls it begins in front of the first argument of one, at their number. Empty lists at the end are not sent.
     """
-    lines = []
+    lines = ["local last = argument + ARGV[argument]"] if many else ["local last = #ARGV"]
     moving = False
     for place, parameter in enumerate(parameters, 1):
         at = "ARGV[argument]" if moving else f"ARGV[argument + {place}]" if many else f"ARGV[{place}]"
         if parameter.type in ("list", "rows") and not moving:
             lines.append(f"argument = argument + {place}" if many else f"local argument = {place}")
-            at, moving = "ARGV[argument]", True
+            moving = True
+        count = "argument <= last and ARGV[argument] or 0"
         match parameter.type:
             case "string":
                 lines.append(f"local {parameter.name} = {at}")
@@ -148,15 +160,14 @@ def _prologue(parameters: Sequence[Parameter], many: bool) -> str:
                 lines.append(f"local {parameter.name} = tonumber({at})")
             case "list":
                 lines.append(f"local {parameter.name} = {{}}")
-                lines.append(f"for i = 1, tonumber({at}) do {parameter.name}[i] = ARGV[argument + i] end")
+                lines.append(f"for i = 1, {count} do {parameter.name}[i] = ARGV[argument + i] end")
                 lines.append(f"argument = argument + #{parameter.name}")
             case _:
                 width = len(parameter.fields)
                 cells = ", ".join(f"{field} = ARGV[argument + {n}]" for n, field in enumerate(parameter.fields, 1))
                 lines.append(f"local {parameter.name} = {{}}")
                 lines.append(
-                    f"for i = 1, tonumber({at}) do {parameter.name}[i] = {{ {cells} }} "
-                    f"argument = argument + {width} end"
+                    f"for i = 1, {count} do {parameter.name}[i] = {{ {cells} }} argument = argument + {width} end"
                 )
         if moving:
             lines.append("argument = argument + 1")

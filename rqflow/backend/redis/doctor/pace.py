@@ -107,7 +107,7 @@ def speed(server: Examined) -> Iterator[Finding]:
             subject="streams",
             what=f"stream-node-max-entries {entries}, stream-node-max-bytes {bytes_}",
             risk="tasks that are done keep their memory until a whole node of the stream is empty",
-            line="stream-node-max-entries 100 and stream-node-max-bytes 4096",
+            line="stream-node-max-entries 16 and stream-node-max-bytes 4096",
         )
 
 

@@ -1,18 +1,18 @@
 -- commit: one turn of an instance becomes durable, or nothing of it does (P2). It beats nobody who holds the task.
--- ARGV  worker             string
---       instance           string
+-- ARGV  instance           string
 --       run                string
 --       token              string   the fence: another one's turn is refused (P3)
 --       expected_length    int      the second fence
 --       consumed           int      inbox events that move to the history
---       records            list     encoded records, and the end
 --       close              string   empty, completed, failed, canceled, continue, keep: the turn goes on, under its token
 --       result             string
---       sticky             int
+--       sticky             string   the worker, if it keeps the executor
 --       build              string
+--       limits             rows(outstanding,attributes,events,bytes,children)
+--       records            list     encoded records, and the end
 --       activities         rows(id,name,queue,payload,options,start_ms,total_ms,priority,lane)
---       cancel_activities  list
 --       timers             rows(id,delay_ms)
+--       cancel_activities  list
 --       cancel_timers      list
 --       children           rows(id,to,instance,run,workflow,queue,started,policy,timeout_ms,retention_ms,attributes,priority,lane,tell)
 --       sends              rows(id,to,instance,event,cancel)
@@ -23,12 +23,10 @@
 --       answers            rows(update,answer)  answer as in rows.py
 --       next_run           rows(run,workflow,queue,timeout_ms,started)  of continue
 --       carried            list     encoded events that the next run gets first
---       limits             rows(outstanding,attributes,events,bytes,children)
 -- Returns {1 if closed, 1 if the next task is queued, messages left, if kept the news that came}, or lease, limit.
 -- @many
 -- @include activities
 -- @include clock
--- @include due
 -- @include orders
 -- @include rows
 -- @include tasks
@@ -42,13 +40,13 @@
 -- @later pages
 
 messages.waiting, messages.left = {}, 0
-local row = rows.light(instance)
+local kept = close == 'keep'
+if kept then close = '' end
+local relabeled = #attributes + #removed > 0
+local row = (close ~= '' or relabeled) and rows.live(instance) or rows.light(instance)
 local turn = row.run == run and row.task == token and turns.gather(instance, row, consumed, records)
 if not turn or tonumber(row.length) ~= expected_length then return { 'err', 'lease', token } end
-local kept = close == 'keep' and row.status == 'running'
-if close == 'keep' then close = '' end
-local relabeled = #attributes + #removed > 0
-if close ~= '' or relabeled then rows.complete(instance, row) end
+kept = kept and row.status == 'running'
 local merged, refused
 if relabeled then merged, refused = attribute_changes.merge(instance, attributes, removed, limits[1]) end
 refused = refused or orders.room(instance, run, limits[1], #activities + #timers + #children + #sends
@@ -64,16 +62,18 @@ if #children + #sends > 0 then letters.send_all(instance, row, children, sends) 
 if merged then attribute_changes.write(instance, row, merged) end
 for _, event in ipairs(emitted) do lifecycle.event('emitted', instance, row, event.name, event.payload) end
 for _, answered in ipairs(answers) do redis.call('HSET', key.answers(run), answered.update, answered.answer) end
-
-turns.finish(instance, row, token, turn, { sticky == 1 and worker or '', build, custom[1], kept })
+if not kept then turns.finish(row, token, sticky) end
+local fields = { 'build', build, 'losses', '0', #custom > 0 and 'custom' or nil, custom[1] }
 if close == 'continue' then
-  continuing.begin(instance, row, next_run[1], carried)
+  continuing.begin(instance, row, next_run[1], carried, fields)
 elseif close ~= '' then
-  ends.close(instance, row, { status = close, result = result })
+  ends.close(instance, row, { status = close, result = result, fields = fields })
+elseif not kept or #turn.events > 0 then
+  turns.save(instance, row, fields)
 end
 tasks.renew(instance, row)
 if close == '' and (#custom > 0 or #answers > 0) then lifecycle.notify(instance) end
 if close == '' and not kept and #children + #sends == 0 then return { 0, row.task ~= '' and 1 or 0, 0 } end
 messages.flush()
-local news = kept and pages.inbox(instance) or nil
-return { rows.closed(row) and 1 or 0, kept and 0 or turns.queued(instance, row), messages.left, news }
+return { rows.closed(row) and 1 or 0, kept and 0 or turns.queued(instance, row), messages.left,
+  kept and pages.inbox(instance) or nil }

@@ -8,11 +8,11 @@
 
 -- The run ends and the next one of the instance begins: its inbox is the new beginning, what the old code had not
 -- used, and then all for the instance that came meanwhile (P8). News for the old run's commands go.
-function continuing.begin(instance, row, next_run, carried)
+function continuing.begin(instance, row, next_run, carried, fields)
   local inbox, old = key.inbox(instance), row.run
   local left = redis.call('LLEN', inbox)
-  redis.call('RPUSH', inbox, clock.now .. ' r ' .. next_run.started)
-  for _, event in ipairs(carried) do redis.call('RPUSH', inbox, clock.now .. ' i ' .. event) end
+  redis.call('RPUSH', inbox, clock.stamp .. ' r ' .. next_run.started)
+  for _, event in ipairs(carried) do redis.call('RPUSH', inbox, clock.stamp .. ' i ' .. event) end
   for _ = 1, left do
     local event = redis.call('LPOP', inbox)
     if string.match(event, '^%d+ (%l)') == 'i' then redis.call('RPUSH', inbox, event) end
@@ -26,7 +26,8 @@ function continuing.begin(instance, row, next_run, carried)
   row.run, row.length, row.bytes, row.deadline_ms, row.timeout_ms = next_run.run, 0, 0, nil, next_run.timeout_ms
   starts.arm(instance, row)
   redis.call('HSET', key.instance(instance), 'run', row.run, 'workflow', row.workflow, 'queue', row.queue,
-    'length', 0, 'bytes', 0, 'deadline_ms', row.deadline_ms or '', 'timeout_ms', row.timeout_ms)
+    'length', 0, 'bytes', 0, 'deadline_ms', row.deadline_ms or '', 'timeout_ms', row.timeout_ms, 'task', '',
+    'sticky', row.sticky, unpack(fields))
   redis.call('HINCRBY', key.instance(instance), 'runs', 1)
   redis.call('SADD', key.queues(), 'w:' .. row.queue)
   lifecycle.event('continued', instance, row)

@@ -39,7 +39,7 @@ end
 -- Append an end that the store itself decided on; before it the start, if no turn has seen that: it stays known.
 local function record(instance, row, body)
   local first = tonumber(row.length or 0) == 0 and redis.call('LINDEX', key.inbox(instance), 0) or nil
-  local events = { first or clock.now .. ' r ' .. body, first and clock.now .. ' r ' .. body }
+  local events = { first or clock.stamp .. ' r ' .. body, first and clock.stamp .. ' r ' .. body }
   redis.call('RPUSH', key.history(row.run), unpack(events))
   for _, event in ipairs(events) do
     row.length, row.bytes = (row.length or 0) + 1, (row.bytes or 0) + #event
@@ -47,7 +47,7 @@ local function record(instance, row, body)
 end
 
 -- The instance has ended. `row` is from rows.live and is brought up to date; `how` has: status, result, and perhaps
--- reason, body (the event to record) and recursive. What it must tell others is told when messages are flushed.
+-- reason, body (the event to record), recursive, and fields to save with the end. What it must tell others is told when messages are flushed.
 function ends.close(instance, row, how)
   local before = row.status
   local closed_order = clock.next('closed')
@@ -58,9 +58,9 @@ function ends.close(instance, row, how)
   ends.release(instance, row.run)
   indexes.move(instance, row, how.status)
   row.task = ''
-  redis.call('HSET', key.instance(instance), 'status', row.status, 'closed_ms', clock.now, 'task', '', 'sticky', '',
+  redis.call('HSET', key.instance(instance), 'status', row.status, 'closed_ms', clock.stamp, 'task', '', 'sticky', '',
     'closed_order', closed_order, 'result', how.result, 'reason', how.reason or '',
-    'length', row.length or 0, 'bytes', row.bytes or 0)
+    'length', row.length or 0, 'bytes', row.bytes or 0, unpack(how.fields or {}))
   redis.call('ZADD', key.closed(), closed_order, instance)
   redis.call('DEL', key.inbox(instance))
   due.add(clock.now + row.retention_ms, 'retention', 0, row.run, instance)

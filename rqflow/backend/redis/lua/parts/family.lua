@@ -1,10 +1,12 @@
 -- @include messages
 -- @include news
+-- @include rows
 -- @include schedules
 -- family: what the end of an instance means to its parent, its schedule and its children.
 
 -- Whoever started it learns of it, and open children get what their policy says.
 function family.tell(instance, row, how)
+  if row.parent or row.schedule then rows.kin(instance, row) end
   if row.parent then
     messages.send(row.parent_partition, {
       kind = 'child', instance = row.parent, run = row.parent_run, id = row.parent_command, child = row.first,

@@ -5,7 +5,7 @@
 -- inbox: news that an instance has not seen yet. Scope 'i' is for the instance, 'r' for its current run.
 
 function inbox.push(instance, row, scope, body)
-  redis.call('RPUSH', key.inbox(instance), clock.now .. ' ' .. scope .. ' ' .. body)
+  redis.call('RPUSH', key.inbox(instance), clock.stamp .. ' ' .. scope .. ' ' .. body)
   tasks.wake(instance, row)
 end
 
@@ -29,7 +29,7 @@ end
 
 -- A signal, an update or a cancel request for the instance, whichever run it is in.
 function inbox.deliver(instance, row, event, request, cancel)
-  redis.call('RPUSH', key.inbox(instance), clock.now .. ' i ' .. event)
+  redis.call('RPUSH', key.inbox(instance), clock.stamp .. ' i ' .. event)
   inbox.remember(instance, request)
   if cancel then
     redis.call('HSET', key.instance(instance), 'cancel_requested', 1)

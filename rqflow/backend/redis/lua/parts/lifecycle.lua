@@ -1,7 +1,7 @@
 -- lifecycle: telling the world: the capped event stream, and the notice to whoever waits for an instance.
 
 function lifecycle.event(type, instance, row, name, payload)
-  redis.call('XADD', key.events(), 'MAXLEN', '~', 10000, '*', 'at_ms', clock.now, 'type', type, 'instance', instance,
+  redis.call('XADD', key.events(), 'MAXLEN', '~', '10000', '*', 'at_ms', clock.stamp, 'type', type, 'instance', instance,
     'run', row.run, 'workflow', row.workflow, 'name', name or '', 'payload', payload or '')
 end
 
@@ -19,6 +19,6 @@ end
 -- Something that no script could handle is kept for a human, and stops nobody.
 function lifecycle.broken(what, problem)
   if type(problem) == 'table' then problem = problem.err end
-  redis.call('LPUSH', key.broken(), clock.now .. ' ' .. tostring(problem) .. '\n' .. what)
+  redis.call('LPUSH', key.broken(), clock.stamp .. ' ' .. tostring(problem) .. '\n' .. what)
   redis.call('LTRIM', key.broken(), 0, 999)
 end

@@ -1,12 +1,10 @@
--- rows: reading the hash of an instance.
+-- @include clock
+-- rows: the hash of an instance.
 
 -- Those fields of a row, as a table; missing ones are nil. A row without status does not exist.
 function rows.read(instance, ...)
-  local values = redis.call('HMGET', key.instance(instance), ...)
-  local row = {}
-  for i = 1, #values do
-    row[select(i, ...)] = values[i] or nil
-  end
+  local names, values, row = { ... }, redis.call('HMGET', key.instance(instance), ...), {}
+  for i = 1, #names do row[names[i]] = values[i] or nil end
   return row
 end
 
@@ -27,12 +25,36 @@ end
 -- What must be known of it besides, to end it and to do what is rare.
 function rows.complete(instance, row)
   if row.order then return row end
-  local more = rows.read(instance, 'order', 'first', 'begun', 'timeout_ms', 'deadline_ms', 'retention_ms', 'losses', 'trial',
-    'parent', 'parent_run', 'parent_command', 'parent_partition', 'schedule', 'scheduled')
+  local more = rows.read(instance, 'order', 'first', 'retention_ms', 'begun', 'timeout_ms', 'deadline_ms', 'losses',
+    'trial', 'parent', 'schedule')
   for name, value in pairs(more) do row[name] = value end
   return row
 end
 
+-- Light and complete, in one look.
 function rows.live(instance)
-  return rows.complete(instance, rows.light(instance))
+  return rows.read(instance, 'run', 'status', 'task', 'sticky', 'queue', 'workflow', 'length', 'bytes', 'order',
+    'first', 'retention_ms', 'begun', 'timeout_ms', 'deadline_ms', 'losses', 'trial', 'parent', 'schedule')
+end
+
+-- And who is told of its end.
+function rows.kin(instance, row)
+  local kin = rows.read(instance, 'parent_run', 'parent_command', 'parent_partition', 'scheduled')
+  for name, value in pairs(kin) do row[name] = value end
+end
+
+-- A new one. What is read at each turn comes first: Redis looks for a field of a small hash from its begin.
+function rows.create(s)
+  local fields = { 'run', s.run, 'status', s.status, 'task', s.task or '', 'sticky', '', 'queue', s.queue,
+    'workflow', s.workflow, 'length', '0', 'bytes', '0', 'order', s.order, 'first', s.run,
+    'retention_ms', s.retention_ms, 'created_ms', clock.stamp, 'runs', '1' }
+  for _, name in ipairs({ 'begun', 'priority', 'lane', 'custom', 'attributes', 'start_ms', 'timeout_ms', 'deadline_ms',
+    'parent', 'parent_run', 'parent_command', 'parent_partition', 'schedule', 'slot_ms', 'scheduled', 'reason' }) do
+    local value = s[name]
+    if value and value ~= '' then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value
+    end
+  end
+  redis.call('HSET', key.instance(s.instance), unpack(fields))
 end

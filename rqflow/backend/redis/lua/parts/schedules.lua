@@ -51,7 +51,7 @@ end
 function schedules.take_end(m)
   if redis.call('HGET', key.schedule(m.schedule), 'generation') ~= m.generation then return end
   local ends = key.schedule_ends(m.schedule)
-  redis.call('RPUSH', ends, m.run .. ' ' .. m.status .. ' ' .. clock.now .. '\n' .. m.result)
+  redis.call('RPUSH', ends, m.run .. ' ' .. m.status .. ' ' .. clock.stamp .. '\n' .. m.result)
   redis.call('LTRIM', ends, -1000, -1)
   local due = redis.call('ZSCORE', key.schedules_due(), m.schedule)
   if not due or tonumber(due) > clock.now then schedules.set_due(m.schedule, clock.now) end

@@ -3,6 +3,7 @@
 -- @include indexes
 -- @include inbox
 -- @include lifecycle
+-- @include rows
 -- @include tasks
 -- starts: the beginning of an instance.
 
@@ -11,24 +12,17 @@
 function starts.create(s)
   s.order = clock.next('order')
   s.status = s.start_ms and 'pending' or 'running'
-  s.created_ms, s.first, s.runs, s.length, s.bytes = clock.now, s.run, 1, 0, 0
+  s.first, s.length, s.bytes = s.run, 0, 0
   local started, attributes = s.started, s.attributes
   s.started, s.attributes = nil, next(attributes) and cmsgpack.pack(attributes) or nil
-  redis.call('RPUSH', key.inbox(s.instance), clock.now .. ' r ' .. started)
+  redis.call('RPUSH', key.inbox(s.instance), clock.stamp .. ' r ' .. started)
   if s.start_ms then
     due.add(s.start_ms, 'start', 0, s.run, s.instance)
   else
     starts.arm(s.instance, s)
-    s.begun, s.task = 1, tasks.add(s.instance, s)
+    s.begun, s.task = '1', tasks.add(s.instance, s)
   end
-  local fields = {}
-  for name, value in pairs(s) do
-    if value ~= '' and name ~= 'instance' then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
-    end
-  end
-  redis.call('HSET', key.instance(s.instance), unpack(fields))
+  rows.create(s)
   redis.call('SADD', key.queues(), 'w:' .. s.queue)
   indexes.add(s.instance, s, attributes)
   lifecycle.event(s.start_ms and 'pending' or 'started', s.instance, s)
@@ -45,7 +39,7 @@ end
 -- A delayed instance's time has come, or someone will not wait for it.
 function starts.begin(instance, row)
   local first = redis.call('LINDEX', key.inbox(instance), 0)
-  redis.call('LSET', key.inbox(instance), 0, clock.now .. string.sub(first, string.find(first, ' ', 1, true), -1))
+  redis.call('LSET', key.inbox(instance), 0, clock.stamp .. string.sub(first, string.find(first, ' ', 1, true), -1))
   due.remove('start', 0, row.run, instance)
   starts.arm(instance, row)
   indexes.move(instance, row, 'running')

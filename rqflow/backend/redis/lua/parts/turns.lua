@@ -7,7 +7,7 @@
 function turns.gather(instance, row, consumed, records)
   local events = consumed > 0 and redis.call('LRANGE', key.inbox(instance), 0, consumed - 1) or {}
   if #events < consumed then return nil end
-  for _, record in ipairs(records) do events[#events + 1] = clock.now .. ' r ' .. record end
+  for _, record in ipairs(records) do events[#events + 1] = clock.stamp .. ' r ' .. record end
   local bytes = 0
   for _, event in ipairs(events) do bytes = bytes + #event end
   return { events = events, bytes = bytes, consumed = consumed }
@@ -33,22 +33,16 @@ function turns.write(instance, row, turn, kept)
   row.length, row.bytes = row.length + #turn.events, row.bytes + turn.bytes
 end
 
--- The task is done, or kept; the row says so.
-function turns.finish(instance, row, token, turn, set)
-  local sticky, build, custom, kept = set[1], set[2], set[3], set[4]
-  local fields = { 'length', row.length, 'bytes', row.bytes, 'build', build, 'losses', 0 }
-  if custom then
-    fields[9], fields[10] = 'custom', custom
-  end
-  if not kept then
-    tasks.remove(tasks.place(token))
-    row.task, row.sticky = '', sticky
-    local last = #fields
-    fields[last + 1], fields[last + 2], fields[last + 3], fields[last + 4] = 'task', '', 'sticky', sticky
-  elseif #turn.events == 0 then
-    return -- P7: a look without events is no progress, and takes nothing back of what was lost before.
-  end
-  redis.call('HSET', key.instance(instance), unpack(fields))
+-- The task is done. What the row must say of that is saved together with what follows from the turn.
+function turns.finish(row, token, sticky)
+  tasks.remove(tasks.place(token))
+  row.task, row.sticky = '', sticky
+end
+
+-- P7: not after a look without events of one who keeps the task: that is no progress, and takes no losses back.
+function turns.save(instance, row, fields)
+  redis.call('HSET', key.instance(instance), 'length', row.length, 'bytes', row.bytes, 'task', row.task,
+    'sticky', row.sticky or '', unpack(fields))
 end
 
 -- 1 if the instance has a task now.
