@@ -95,14 +95,20 @@ def test_rare_functions_are_made_when_something_in_their_part_is_asked_for(store
 
 def test_p2_a_call_of_many_finds_no_state_of_the_one_before_it() -> None:
     """[P2] What parts keep for a whole script is known here: the messages that wait, which each such script makes anew,
-    and how many were delivered, which bounds them all together."""
+    how many were delivered, which bounds them all together, and how many are on their way to the partition itself."""
     kept = set()
     for script in (load(name) for name in SCRIPTS):
         if script.many:
             parts, body = script.source.split("local function item(argument)\n")
             kept |= set(re.findall(r"^local (?!function |kinds )(\w+)", parts, re.MULTILINE))
             assert ("messages.waiting, messages.left = {}, 0\n" in body) == ("function messages.send(" in parts)
-    assert {name for name in kept if name.islower()} - set(PARTS) == {"prefix", "partition", "group", "delivered"}
+    assert {name for name in kept if name.islower()} - set(PARTS) == {
+        "prefix",
+        "partition",
+        "group",
+        "delivered",
+        "posted",
+    }
 
 
 def test_no_key_is_named_outside_of_its_file() -> None:

@@ -19,7 +19,7 @@ if #fresh == 0 then return 0 end
 redis.call('HSET', key.received(), source, string.format('%.0f-%.0f', ms, number))
 for _, message in ipairs(fresh) do
   -- One at a time: what a message leads to must not overtake those behind it (see messages.flush).
-  if source == partition then redis.call('HINCRBY', key.counters(), 'self', -1) end
+  if source == partition then messages.arrived() end
   local readable, content = pcall(cmsgpack.unpack, message.body)
   if readable then messages.handle(content) else lifecycle.broken(message.body, content) end
   messages.flush()

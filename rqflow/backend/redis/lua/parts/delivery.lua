@@ -14,28 +14,21 @@ function delivery.take(message)
   kinds[message.kind](message)
 end
 
--- News of the sender's command, as long as that run still waits for it.
-local function tell(row, instance, run, id, body, letter)
-  if row.run ~= run or rows.closed(row) then return end
-  local field = letter .. ':' .. id
-  if redis.call('HEXISTS', key.outstanding(run), field) == 0 then return end
-  inbox.push(instance, row, 'r', body)
-  return field
+-- News of the sender's command, as long as that run still waits for it; `look` says so, and may end the wait.
+local function tell(m, look, field)
+  local row = rows.light(m.instance)
+  if row.run ~= m.run or rows.closed(row) then return end
+  if redis.call(look, key.outstanding(m.run), field) == 1 then inbox.push(m.instance, row, 'r', m.body) end
 end
 
 -- A child's beginning (keep) or end reaches its parent.
 function kinds.child(m)
-  local row = rows.live(m.instance)
   if not m.keep then redis.call('HDEL', key.children(m.instance), m.child) end
-  local field = tell(row, m.instance, m.run, m.id, m.body, 'c')
-  if field and not m.keep then redis.call('HDEL', key.outstanding(m.run), field) end
+  tell(m, m.keep and 'HEXISTS' or 'HDEL', 'c:' .. m.id)
 end
 
 -- A signal's or a cancel request's fate reaches its sender.
-function kinds.answer(m)
-  local field = tell(rows.live(m.instance), m.instance, m.run, m.id, m.body, 's')
-  if field then redis.call('HDEL', key.outstanding(m.run), field) end
-end
+function kinds.answer(m) tell(m, 'HDEL', 's:' .. m.id) end
 
 function kinds.signal(m)
   local row = rows.live(m.instance)
@@ -60,7 +53,8 @@ end
 
 function kinds.start(m)
   local s = m.row
-  local row = rows.live(s.instance)
+  local row = rows.light(s.instance)
+  if row.status then rows.complete(s.instance, row) end
   if s.schedule and row.status and schedules.settled(s, row, rows.closed(row)) then return end
   local answer = { kind = 'child', instance = s.parent, run = s.parent_run, id = s.parent_command, child = s.run }
   if row.status and row.first ~= s.run and not rows.closed(row) then

@@ -33,15 +33,13 @@ function family.failure(how)
   return news.failure('WorkflowCanceled', 'it was canceled', 'canceled')
 end
 
--- A turn asks for a child.
+-- A turn asks for a child. Returns its link, to be kept with its parent.
 function family.begin(instance, row, child)
-  redis.call('HSET', key.outstanding(row.run), 'c:' .. child.id, child.instance)
-  redis.call('HSET', key.children(instance), child.run,
-    cmsgpack.pack({ child = child.instance, run = child.run, policy = child.policy, to = child.to }))
   local new = { instance = child.instance, run = child.run, workflow = child.workflow, queue = child.queue,
     started = child.started, retention_ms = child.retention_ms, attributes = cjson.decode(child.attributes),
     priority = child.priority, lane = child.lane, parent = instance, parent_run = row.run,
     parent_command = child.id, parent_partition = partition }
   if child.timeout_ms ~= '' then new.timeout_ms = child.timeout_ms end
   messages.send(child.to, { kind = 'start', row = new, tell_start = child.tell == '1' })
+  return cmsgpack.pack({ child = child.instance, run = child.run, policy = child.policy, to = child.to })
 end

@@ -6,6 +6,7 @@
 
 local BUDGET = 200 -- inline deliveries of one script: a family tree of any size is taken down in bounded steps
 local delivered = 0
+local posted -- how many are under way to ourselves by the outbox; nil: not looked yet
 
 -- What was sent and not flushed, and how much went to the outbox. A script of many calls makes both anew for each of
 -- them: what one that broke would have sent is never sent.
@@ -27,12 +28,15 @@ function messages.handle(message)
   if not done then lifecycle.broken(cmsgpack.pack(message), problem) end
 end
 
+-- One that went to ourselves by the outbox has come.
+function messages.arrived() posted = redis.call('HINCRBY', key.counters(), 'self', -1) end
+
 -- Deliver or post all that was sent, and what that leads to. Comes last in a script.
 function messages.flush()
   local waiting = messages.waiting
   if #waiting == 0 then return end
   -- Once some go to ourselves by the outbox, later ones must not overtake them.
-  local posted = tonumber(redis.call('HGET', key.counters(), 'self') or 0)
+  posted = posted or tonumber(redis.call('HGET', key.counters(), 'self') or 0)
   local before, at = posted, 1
   while waiting[at] do
     local to, message = waiting[at].to, waiting[at].message
