@@ -25,10 +25,21 @@ def end_of(close: Close) -> End:
 
 
 def commit_of(
-    task: WorkflowTask, decision: Decision, *, consumed: int, limits: Limits, worker: str, sticky: bool, build: str
+    task: WorkflowTask,
+    decision: Decision,
+    *,
+    consumed: int,
+    limits: Limits,
+    worker: str,
+    sticky: bool,
+    build: str,
+    records: tuple[bytes, ...] | None = None,
+    keep: bool = False,
 ) -> Commit:
-    """The commit of a turn. A decision that passes a limit becomes the run's failure, which says which one."""
-    records = _records(decision)
+    """The commit of a turn. A decision that passes a limit becomes the run's failure, which says which one.
+
+    `records`: those of the commands, if they are encoded already; ends of local activities stand among them."""
+    records = _records(decision) if records is None else (*records, *_end_record(decision))
     over = _limit_passed(task, decision, records, consumed=consumed, limits=limits)
     if over is not None:
         decision = failed_by(over)
@@ -42,8 +53,9 @@ def commit_of(
         expected_length=task.history_length,
         consumed=consumed,
         records=records,
-        commands=(*decision.again, *decision.commands),
+        commands=tuple(each for each in (*decision.again, *decision.commands) if not is_local(each)),
         close=decision.close,
+        keep=keep and decision.close is None,
         sticky=sticky and decision.close is None,
         build=build,
     )
@@ -68,10 +80,16 @@ def stall_of(task: WorkflowTask, reason: str, build: str) -> Stall:
 
 
 def _records(decision: Decision) -> tuple[bytes, ...]:
-    records = [encode(record_of(command)) for command in decision.commands]
-    if decision.close is not None:
-        records.append(encode(end_of(decision.close)))
-    return tuple(records)
+    return (*(encode(record_of(command)) for command in decision.commands), *_end_record(decision))
+
+
+def _end_record(decision: Decision) -> tuple[bytes, ...]:
+    return () if decision.close is None else (encode(end_of(decision.close)),)
+
+
+def is_local(command: Command) -> bool:
+    """The store need not know of it: a turn does it."""
+    return isinstance(command, ScheduleActivity) and bool(command.options.local)
 
 
 def _limit_passed(

@@ -13,6 +13,8 @@ from rqflow.worker.activities import Activities
 from rqflow.worker.cache import ExecutorCache
 from rqflow.worker.histories import Histories
 from rqflow.worker.item import Outlet
+from rqflow.worker.local_activities import LocalActivities
+from rqflow.worker.open_turns import OpenTurns
 from rqflow.worker.options import WorkerOptions
 from rqflow.worker.pulse import Pulse
 from rqflow.worker.questions import Questions
@@ -42,6 +44,15 @@ class TaskDesk:
         self._held: set[tuple[int, str]] = set()
         """Partition and token: a token is unique in its partition only."""
         unknown = UnknownNames()
+        self.open_turns = OpenTurns(
+            registry=registry,
+            local=LocalActivities(options=options, payload_limit=limits.payload_bytes, random=random),
+            standing=standing,
+            options=options,
+            unknown=unknown,
+            release=self.release,
+            changed=changed,
+        )
         self.cache = ExecutorCache(size=options.cache_size, max_bytes=options.cache_bytes)
         self.turns = Turns(
             registry=registry,
@@ -51,6 +62,7 @@ class TaskDesk:
             options=options,
             pulse=pulse,
             unknown=unknown,
+            open_turns=self.open_turns,
         )
         questions = Questions(registry=registry, cache=self.cache, limits=limits, standing=standing, pulse=pulse)
         self.turner = Turner(self.turns, questions, histories, standing)
@@ -68,7 +80,7 @@ class TaskDesk:
     @property
     def idle(self) -> bool:
         """Nothing is here but what waits to be told."""
-        return self.turner.idle and not self.activities.attempts()
+        return self.turner.idle and not self.open_turns and not self.activities.attempts()
 
     def accept(self, task: Task, outlet: Outlet) -> None:
         self._held.add((task.partition, task.token))
@@ -89,6 +101,9 @@ class TaskDesk:
     def turns_waiting(self, partition: int) -> int:
         return self.turner.waiting(partition)
 
+    def turns_open(self, partition: int) -> int:
+        return self.open_turns.of(partition)
+
     def activity_room(self) -> int:
         return 0 if self._standing.draining else self.activities.slots.room
 
@@ -100,7 +115,7 @@ class TaskDesk:
             self._changed()
 
     def activities_fresh(self) -> bool:
-        return self.activities.fresh
+        return self.activities.fresh or self.open_turns.local.fresh
 
     def stats(self) -> bytes:
         """What this worker does and has done, as JSON. Called from the thread that keeps the leases."""
@@ -117,10 +132,17 @@ class TaskDesk:
             }
         )
 
+    async def close(self) -> None:
+        """The worker has left: what still runs is stopped."""
+        await self.open_turns.close()
+        await self.activities.close()
+        self.cache.clear()
+
     def reset(self) -> None:
         """The lease is lost: stop what runs, forget what is known."""
         for running in self.activities.attempts():
             self.activities.drop(running, hard=True)
+        self.open_turns.reset()
         self.turner.reset()
         self.cache.clear()
         self._held.clear()

@@ -48,7 +48,8 @@ class Intake:
 
     def _workflow_room(self) -> int:
         # A worker that takes no workflows still has a stream of its own: it may hold what was sticky once.
-        return max(0, self._options.workflow_slots - self._desk.turns_waiting(self._partition))
+        here = self._desk.turns_waiting(self._partition) + self._desk.turns_open(self._partition)
+        return max(0, self._options.workflow_slots - here)
 
     def take(self) -> Take:
         """The next Take."""

@@ -61,6 +61,10 @@ class Desk(Protocol):
         """Workflow and query tasks of a partition that are here and not finished."""
         ...
 
+    def turns_open(self, partition: int) -> int:
+        """Turns of a partition that wait for local activities."""
+        ...
+
     def activity_room(self) -> int:
         """Activities that may come now."""
         ...

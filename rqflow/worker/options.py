@@ -30,6 +30,8 @@ class WorkerOptions:
     returns: Python cannot stop a thread."""
     processes: int = 4
     """Activities with isolate="process" that run at a time."""
+    local_slots: int = 100
+    """Local activities that run at a time; plain functions among them have `threads` threads of their own."""
     lease: timedelta = timedelta(seconds=10)
     """So long after our last word others have taken over what is ours. At least 100 ms."""
     sweep: timedelta = timedelta(seconds=15)
@@ -66,8 +68,8 @@ class WorkerOptions:
     """For the jitter of retries; None: from the system. Tests give one."""
 
     def __post_init__(self) -> None:
-        positive = ("workflow_slots", "activity_slots", "threads", "processes", "max_turn_events", "max_losses")
-        for field in (*positive, "batch_items", "batch_bytes"):
+        positive = ("workflow_slots", "activity_slots", "threads", "processes", "local_slots", "max_losses")
+        for field in (*positive, "max_turn_events", "batch_items", "batch_bytes"):
             if getattr(self, field) < 1:
                 raise BadInput(f"worker option {field} must be at least 1, not {getattr(self, field)}")
         for field in ("cache_size", "cache_bytes", "contain_after"):

@@ -54,7 +54,12 @@ def refusal(error: BaseException) -> Failure:
 
 def timed_out(running: Running, limit: str) -> tuple[Failure, frozenset[str]]:
     """The failure of an attempt that passed a time limit, and the names by which a policy may mean it."""
-    message = f"activity {running.task.name!r}, attempt {running.task.attempt}: its {limit} passed"
+    return out_of_limit(running.task.name, running.task.attempt, limit)
+
+
+def out_of_limit(name: str, attempt: int, limit: str) -> tuple[Failure, frozenset[str]]:
+    """As timed_out, by the activity's name."""
+    message = f"activity {name!r}, attempt {attempt}: its {limit} passed"
     error = ActivityTimedOut(message)
     return replace(failure_of(error), kind="timeout"), class_names(error) | class_names(TimeoutError())
 

@@ -10,12 +10,14 @@ from rqflow.authoring.registry import Registry
 from rqflow.backend.calls.hubs import Limits
 from rqflow.backend.calls.tasks import Commit, Committed, WorkflowTask
 from rqflow.core.commands import Decision
+from rqflow.core.events import Stamped
 from rqflow.core.executor import Executor
 from rqflow.core.wire import decode_stored
 from rqflow.errors import BadInput, CorruptEvent, LeaseLost, LimitReached, NotFound, ReplayError, RqflowError
 from rqflow.worker.cache import ExecutorCache
 from rqflow.worker.decisions import commit_of, failed_by, stall_of
 from rqflow.worker.item import Item, Outlet
+from rqflow.worker.open_turns import OpenTurns, has_local
 from rqflow.worker.options import WorkerOptions
 from rqflow.worker.pulse import Pulse
 from rqflow.worker.standing import Standing
@@ -41,6 +43,7 @@ class Turns:
         options: WorkerOptions,
         pulse: Pulse,
         unknown: UnknownNames,
+        open_turns: OpenTurns,
     ) -> None:
         self._registry = registry
         self._cache = cache
@@ -49,6 +52,7 @@ class Turns:
         self._options = options
         self._pulse = pulse
         self._unknown = unknown
+        self._open = open_turns
         self.turned = 0
 
     def turn(self, task: WorkflowTask, outlet: Outlet, history: Sequence[bytes] | None) -> None:
@@ -64,37 +68,59 @@ class Turns:
             history = task.history
         inbox = task.inbox[: self._options.max_turn_events]
         executor = executor or Executor(definition)
+        old = history or ()
+        decision = self.advance(executor, task, outlet, (*old, *inbox), length=task.history_length, replayed=len(old))
+        if decision is None:
+            return
+        self.turned += 1
+        if has_local(decision, executor, replayed=bool(old)):
+            self._open.open(task, executor, outlet, self, decision=decision, consumed=len(inbox))
+        else:
+            self.offer(self.commit_of(task, decision, len(inbox)), task, outlet, executor)
+
+    def advance(
+        self,
+        executor: Executor,
+        task: WorkflowTask,
+        outlet: Outlet,
+        events: Sequence[bytes | Stamped],
+        *,
+        length: int,
+        replayed: int = 0,
+    ) -> Decision | None:
+        """What the code wants now, after these events of which the first so many are of a history that is so long.
+        None: it cannot be followed; the instance was set aside, and the executor closed."""
+        self._pulse.begin(f"instance {task.instance!r} ({task.workflow})")
         try:
-            decision = self._advance(executor, task, history or (), inbox)
+            stamped = [each if isinstance(each, Stamped) else decode_stored(each) for each in events]
+            decision = executor.advance(stamped, replayed=replayed)
+            told = len(events) - replayed + len(decision.commands) + (decision.close is not None)
+            if executor.length != length + told:
+                # P2: nobody goes on from a history that has a gap.
+                raise CorruptEvent(f"the store counts {length} events, and has {executor.length - told}")
         except ReplayError as error:
             self._stall(task, outlet, executor, str(error))
-            return
+            return None
         except Exception as error:
             logger.exception("instance %r (%s): the engine failed in a turn", task.instance, task.workflow)
             self._stall(task, outlet, executor, f"a fault of the engine: {type(error).__name__}: {error}")
-            return
-        self.turned += 1
-        for warning in decision.warnings:
-            logger.warning("instance %r (%s): %s", task.instance, task.workflow, warning)
-        commit = self._commit_of(task, decision, len(inbox))
-        self._offer(commit, task, outlet, executor)
-
-    def _advance(
-        self, executor: Executor, task: WorkflowTask, history: Sequence[bytes], inbox: Sequence[bytes]
-    ) -> Decision:
-        events = [decode_stored(stored) for stored in (*history, *inbox)]
-        self._pulse.begin(f"instance {task.instance!r} ({task.workflow})")
-        try:
-            decision = executor.advance(events, replayed=len(history))
+            return None
         finally:
             self._pulse.end()
-        told = len(inbox) + len(decision.commands) + (decision.close is not None)
-        if executor.length != task.history_length + told:
-            # P2: nobody goes on from a history that has a gap.
-            raise CorruptEvent(f"the store counts {task.history_length} events, and has {executor.length - told}")
+        for warning in decision.warnings:
+            logger.warning("instance %r (%s): %s", task.instance, task.workflow, warning)
         return decision
 
-    def _commit_of(self, task: WorkflowTask, decision: Decision, consumed: int) -> Commit:
+    def commit_of(
+        self,
+        task: WorkflowTask,
+        decision: Decision,
+        consumed: int,
+        *,
+        records: tuple[bytes, ...] | None = None,
+        keep: bool = False,
+    ) -> Commit:
+        """The commit, or that of a run which has passed a limit."""
         return commit_of(
             task,
             decision,
@@ -103,9 +129,13 @@ class Turns:
             worker=self._standing.id,
             sticky=self._options.cache_size > 0 and not self._standing.draining,
             build=self._standing.build,
+            records=records,
+            keep=keep,
         )
 
-    def _offer(self, commit: Commit, task: WorkflowTask, outlet: Outlet, executor: Executor | None) -> None:
+    def offer(self, commit: Commit, task: WorkflowTask, outlet: Outlet, executor: Executor | None) -> None:
+        """Tell how the turn ends."""
+
         def answered(answer: Any) -> None:
             if isinstance(answer, Committed):
                 if executor is not None:
@@ -119,15 +149,15 @@ class Turns:
             if executor is not None:
                 executor.close()
             if not isinstance(answer, LeaseLost):
-                self._refused(commit, answer, task, outlet, first=executor is not None)
+                self.refused(commit, answer, task, outlet, first=executor is not None)
 
         outlet.offer(Item(commit, answered, weight=sum(map(len, commit.records)), token=task.token))
 
-    def _refused(self, commit: Commit, error: RqflowError, task: WorkflowTask, outlet: Outlet, *, first: bool) -> None:
+    def refused(self, commit: Commit, error: RqflowError, task: WorkflowTask, outlet: Outlet, *, first: bool) -> None:
         """The store will not have this decision: the run fails with the reason; if not even that is had, it stalls."""
         if first and isinstance(error, LimitReached | BadInput):
             logger.warning("instance %r (%s) fails: %s", task.instance, task.workflow, error)
-            self._offer(self._commit_of(task, failed_by(error), commit.consumed), task, outlet, None)
+            self.offer(self.commit_of(task, failed_by(error), commit.consumed), task, outlet, None)
             return
         logger.error("instance %r (%s): its turn cannot be committed: %s", task.instance, task.workflow, error)
         self._stall(task, outlet, None, f"the turn cannot be committed: {error}")

@@ -22,12 +22,12 @@ class UnknownNames:
     def __init__(self) -> None:
         self._seen: OrderedDict[tuple[str, str], int] = OrderedDict()
 
-    def give_back(self, task: WorkflowTask | ActivityTask) -> GiveBack:
-        """The task as it goes back."""
+    def give_back(self, task: WorkflowTask | ActivityTask, *, local: str = "") -> GiveBack:
+        """The task as it goes back; of a turn that knows its workflow, but not the activity that it should run."""
         if isinstance(task, ActivityTask):
             kind, name, activity = "activity", task.name, task.id
         else:
-            kind, name, activity = "workflow", task.workflow, 0
+            kind, name, activity = "local activity" if local else "workflow", local or task.workflow, 0
         count = self._seen.pop((kind, name), 0)
         self._seen[kind, name] = count + 1
         if len(self._seen) > REMEMBERED:

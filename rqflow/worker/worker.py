@@ -95,8 +95,7 @@ class Worker:
         finally:
             self.standing.leave()
             keeper.stop()
-            await self.desk.activities.close()
-            self.desk.cache.clear()
+            await self.desk.close()
             await self._registration.leave()
             logger.info("worker %s has left", self.standing.id)
 

@@ -15,6 +15,7 @@ from rqflow.authoring.workflow_face import workflow
 from rqflow.backend.calls.hubs import Limits, ReadStats
 from rqflow.backend.memory.backend import MemoryBackend, SyncMemoryBackend
 from rqflow.backend.memory.store import MemoryStore
+from rqflow.core.executor import Executor
 from rqflow.core.failure import Failure
 from tests.worker.ground import Ground, settled
 
@@ -259,14 +260,14 @@ async def test_p7_a_fault_of_the_engine_stalls_one_instance_and_harms_no_other(
 ) -> None:
     """[P7] Whatever a turn raises, the worker lives and the reason is shown."""
     worker = memory_ground.worker(simple, shape_old, echo)
-    advance = worker.desk.turns._advance
+    advance = Executor.advance
 
-    def breaks(executor: Any, task: Any, *rest: Any) -> Any:
-        if task.workflow == "shape":
+    def breaks(executor: Executor, *rest: Any, **options: Any) -> Any:
+        if executor._definition is shape_old:
             raise KeyError("a bug")
-        return advance(executor, task, *rest)
+        return advance(executor, *rest, **options)
 
-    monkeypatch.setattr(worker.desk.turns, "_advance", breaks)
+    monkeypatch.setattr(Executor, "advance", breaks)
     async with worker:
         instance = await memory_ground.start(shape_old)
         await memory_ground.until(instance, "stalled")
