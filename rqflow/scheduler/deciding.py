@@ -12,6 +12,7 @@ from typing import Final
 from rqflow.backend.calls.hubs import HubInfo
 from rqflow.backend.calls.schedules import (
     BreakSchedule,
+    ScheduledCheck,
     ScheduledStart,
     ScheduledStop,
     ScheduleRow,
@@ -130,6 +131,7 @@ def _write(row: ScheduleRow, hub: HubInfo) -> WriteSchedule:
             )
             for stop in step.stops
         ),
+        checks=tuple(ScheduledCheck(instance=one.instance, run=one.run) for one in step.checks),
         not_before_ms=step.not_before_ms,
         not_after_ms=step.not_after_ms,
     )

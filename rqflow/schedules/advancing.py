@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Final, Protocol
 
 from rqflow.schedules.ledger import Ended, Ledger, Stop
+from rqflow.schedules.lost import ask_after, look_again
 from rqflow.schedules.policy import MAX_RUNNING, Policy
 from rqflow.schedules.state import Backfill, Running, ScheduleState
 
@@ -46,6 +47,8 @@ class Step:
     state: ScheduleState
     starts: tuple[Running, ...]
     stops: tuple[Stop, ...]
+    checks: tuple[Running, ...]
+    """What is asked after."""
     due_ms: int | None
     """When to look again; None: when something happens."""
     not_before_ms: int | None
@@ -78,11 +81,13 @@ def advance(
     else:
         round.fire()
         round.fill_back()
+    ask_after(ledger, now_ms)
     return Step(
         state=ledger.state,
         starts=tuple(ledger.starts),
         stops=tuple(ledger.stops),
-        due_ms=now_ms if round.more else ledger.state.fires_ms,
+        checks=tuple(ledger.checks),
+        due_ms=now_ms if round.more else look_again(ledger, now_ms),
         not_before_ms=max(round.fired, default=None),
         not_after_ms=min(round.fired) + _ms(policy.catch_up) if round.fired else None,
         result=ledger.result,

@@ -44,6 +44,8 @@ class Ledger:
     state: ScheduleState
     starts: list[Running] = field(default_factory=list)
     stops: list[Stop] = field(default_factory=list)
+    checks: list[Running] = field(default_factory=list)
+    """What is asked after."""
     result: bytes | None = None
     """Of a newer success than the one that was known."""
 
@@ -181,4 +183,5 @@ _OUTCOMES: Final[dict[str, Outcome]] = {
     "timed_out": "timed_out",
     "canceled": "canceled",
     "refused": "refused",
+    "lost": "lost",
 }

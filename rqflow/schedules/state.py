@@ -11,7 +11,7 @@ from rqflow.schedules.policy import Overlap
 Kind: TypeAlias = Literal["slot", "trigger", "backfill"]
 Outcome: TypeAlias = Literal[
     "started", "waiting", "skipped", "missed",
-    "completed", "failed", "canceled", "timed_out", "terminated", "refused",
+    "completed", "failed", "canceled", "timed_out", "terminated", "refused", "lost",
 ]  # fmt: skip
 MAX_RECENT: Final = 20
 MAX_BACKFILLS: Final = 10
@@ -29,6 +29,8 @@ class Running:
     """Its id, if one started this."""
     stopping: bool = False
     """It was asked to end, because another slot came."""
+    checked_ms: int | None = None
+    """When it was asked after, or before that first seen to run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ class Counts:
     failed: int = 0
     """Failed or timed out."""
     other_ends: int = 0
-    """Canceled or terminated."""
+    """Canceled, terminated or lost."""
     refused: int = 0
     """Not started: the instance id was in use."""
 

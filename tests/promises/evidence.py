@@ -123,6 +123,12 @@ class Store:
             found[partition, name] = cast(bytes, self.redis.dump(prefix(self._hub, partition) + name))
         return found
 
+    def lose(self, instance: str) -> None:
+        """Every key that is an instance's alone, as a failover may lose them."""
+        at = self.at(instance)
+        keys = [self.key(at, name, instance) for name in ("instance", "inbox", "requests", "children", "runs")]
+        assert self.redis.delete(*keys), f"{instance} was not there"
+
     def entries(self, partition: int) -> list[tuple[str, str, dict[bytes, bytes]]]:
         """Stream (without prefix), entry id and fields of every entry of every task stream."""
         found = []

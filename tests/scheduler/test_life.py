@@ -21,6 +21,7 @@ from rqflow.errors import ScheduleChanged, ScheduleNotFound
 from rqflow.scheduler.deciding import decide
 from rqflow.scheduler.options import SchedulerOptions
 from rqflow.scheduler.scheduler import Scheduler
+from rqflow.schedules.state import decode_state, encode_state
 from tests.promises.evidence import Store
 from tests.scheduler.test_overlapping_runs import most_at_once
 from tests.scheduler.tower import Tower, failing, nap, quick, telling
@@ -336,3 +337,36 @@ async def test_a_scheduler_that_is_stopped_while_it_looks_leaves_at_once(
     monkeypatch.setattr(scheduler, "look", stopped_meanwhile)
     async with asyncio.timeout(20):
         await scheduler.run()
+
+
+async def test_a_run_that_a_failover_lost_does_not_block_its_schedule(tower: Tower, redis_url: str) -> None:
+    """[P9] Its keys are gone, and no end was told: after ten minutes it is asked after, shown as lost, and the next
+    slot starts."""
+    await tower.client.schedules.create("s", nap, 3_600, every=1)
+    store = Store(redis_url, tower.backend.hub.name, tower.partitions)
+    async with tower.scheduling():
+
+        async def runs() -> bool:
+            return bool((await tower.state("s")).running)
+
+        await tower.until(runs)
+        [one] = (await tower.state("s")).running
+        store.lose(one.instance)
+        while True:
+            row = await tower.row("s")
+            state = decode_state(row.state)
+            aged = tuple(replace(each, checked_ms=1) for each in state.running)
+            try:
+                await tower.backend.call(tower.rewrite(row, state=encode_state(replace(state, running=aged))))
+            except ScheduleChanged:
+                continue
+            break
+
+        async def goes_on() -> bool:
+            shown = (await tower.get("s")).state
+            outcomes = {each.outcome for each in shown.recent if each.instance == one.instance}
+            return "lost" in outcomes and any(each.instance != one.instance for each in shown.running)
+
+        await tower.until(goes_on)
+        assert (await tower.state("s")).counts.other_ends == 1
+    store.close()

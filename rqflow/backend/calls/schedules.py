@@ -23,7 +23,7 @@ class ScheduledEnd:
     run: str
     """The run that it was started with."""
     status: str
-    """completed, failed, canceled, timed_out, terminated; or refused: its id is in use."""
+    """completed, failed, canceled, timed_out, terminated; or refused: its id is in use; or lost: it is not there."""
     at_ms: int
     result: Payload = b""
     """What it returned, if it completed and the schedule keeps results."""
@@ -100,6 +100,18 @@ class ScheduledStop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledCheck:
+    """An instance of the schedule of whose end nothing has been heard for long.
+
+    If it has ended, that is told again; if it is not there, an end with status lost. The question goes the way of the
+    start, behind it, and the answer that of the end: what is under way is never taken for lost."""
+
+    instance: str
+    run: str
+    """That it was started with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
     """Answer to WriteSchedule."""
 
@@ -132,6 +144,8 @@ class WriteSchedule(Call[Written]):
     starts: tuple[ScheduledStart, ...] = ()
     stops: tuple[ScheduledStop, ...] = ()
     """Carried out before the starts."""
+    checks: tuple[ScheduledCheck, ...] = ()
+    """Carried out after them."""
     not_before_ms: int | None = None
     """The latest of the times at which these slots fire: refused while the store's time is before it."""
     not_after_ms: int | None = None

@@ -92,7 +92,19 @@ class EndLetter:
     """The result, if it is wanted."""
 
 
-Letter: TypeAlias = StartLetter | AnswerLetter | NewsLetter | TerminateLetter | EndLetter
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckLetter:
+    """Ask after what a schedule started, so that its end is told again, or that it is not there."""
+
+    to: str
+    run: str
+    """That it was started with."""
+    schedule: str
+    generation: str
+    body: bytes = b""
+
+
+Letter: TypeAlias = StartLetter | AnswerLetter | NewsLetter | TerminateLetter | EndLetter | CheckLetter
 
 _KINDS: Final[dict[str, type[Any]]] = {
     "start": StartLetter,
@@ -100,6 +112,7 @@ _KINDS: Final[dict[str, type[Any]]] = {
     "news": NewsLetter,
     "terminate": TerminateLetter,
     "end": EndLetter,
+    "check": CheckLetter,
 }
 _NAMES: Final = {cls: name for name, cls in _KINDS.items()}
 _LINKS: Final[dict[str, Any]] = {"parent": ParentLink, "sender": ParentLink, "order": Order}

@@ -6,10 +6,11 @@ from typing import Final, assert_never
 
 from rqflow.backend.calls.schedules import ScheduledEnd
 from rqflow.backend.calls.tasks import DropOutbox, Message, ReadOutbox, Receive
-from rqflow.backend.memory.closing import terminate
+from rqflow.backend.memory.closing import tell_schedule, terminate
 from rqflow.backend.memory.failures import encoded_failure
 from rqflow.backend.memory.letters import (
     AnswerLetter,
+    CheckLetter,
     EndLetter,
     Letter,
     NewsLetter,
@@ -44,6 +45,8 @@ def deliver_letter(partition: Partition, letter: Letter) -> None:
                 terminate(partition, row, reason=letter.reason, recursive=letter.recursive)
         case EndLetter():
             _take_end(partition, letter)
+        case CheckLetter():
+            _look_after(partition, letter)
         case _:
             assert_never(letter)
 
@@ -92,6 +95,16 @@ def _take_end(partition: Partition, letter: EndLetter) -> None:
     if not found.broken:
         known_ms = partition.schedules.due.get(found.id, partition.now_ms)
         partition.schedules.set_due(found.id, min(known_ms, partition.now_ms))
+
+
+def _look_after(partition: Partition, letter: CheckLetter) -> None:
+    """Tell a schedule what it may not have heard of an instance that it started."""
+    row = partition.rows.by_id.get(letter.to)
+    if row is None or row.first_run != letter.run or row.order_of is None:
+        end = EndLetter(to=letter.schedule, generation=letter.generation, run=letter.run, status="lost")
+        partition.post(end)
+    elif row.status in CLOSED:
+        tell_schedule(partition, row, row.order_of)
 
 
 def deliver_own_letters(partition: Partition) -> None:

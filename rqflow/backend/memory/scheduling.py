@@ -18,7 +18,7 @@ from rqflow.backend.calls.schedules import (
     WriteSchedule,
     Written,
 )
-from rqflow.backend.memory.letters import Letter, NewsLetter, Order, StartLetter, TerminateLetter
+from rqflow.backend.memory.letters import CheckLetter, Letter, NewsLetter, Order, StartLetter, TerminateLetter
 from rqflow.backend.memory.partition import Partition, span_ms
 from rqflow.backend.memory.receiving import deliver_own_letters
 from rqflow.backend.memory.schedules import Schedule, page
@@ -84,6 +84,10 @@ def write_schedule(partition: Partition, call: WriteSchedule) -> Written:
         partition.post(_stop_letter(stop))
     for start in call.starts:
         partition.post(_start_letter(call, start))
+    for check in call.checks:
+        partition.post(
+            CheckLetter(to=check.instance, run=check.run, schedule=call.schedule, generation=call.generation)
+        )
     deliver_own_letters(partition)
     return Written(revision=found.revision, outbox=len(partition.outbox))
 

@@ -79,6 +79,7 @@ def write_schedule(call: WriteSchedule, place: Place) -> Command[Written]:
         ends=call.ends,
         starts=[_start(start, partitions) for start in call.starts],
         stops=stops,
+        checks=[(partition_of(check.instance, partitions), check.instance, check.run) for check in call.checks],
         not_before_ms=_or_none(call.not_before_ms),
         not_after_ms=_or_none(call.not_after_ms),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rqflow.backend.calls.instances import Purge
-from rqflow.backend.calls.schedules import BreakSchedule, DeleteSchedule, ScheduledStop
+from rqflow.backend.calls.schedules import BreakSchedule, DeleteSchedule, ScheduledCheck, ScheduledStop
 from rqflow.core.events import ScheduleLink, WorkflowCompleted, WorkflowFailed, WorkflowStarted
 from rqflow.errors import ScheduleChanged
 from rqflow.testing.conformance.actor import DONE
@@ -100,6 +100,25 @@ class TestEndOfRun(Scheduling):
             ("run-3", "terminated", b""),
             ("run-4", "terminated", b""),
         ]
+
+    async def test_what_is_asked_after_tells_its_end_again_or_that_it_is_not_there(self, bench: ScheduleBench) -> None:
+        """What still runs says nothing, nor does a start that is on its way; another instance of the id is not it."""
+        actor = await worker(bench)
+        row = await bench.create()
+        await bench.write(row, starts=(order("n/1", "run-1"), order("n/2", "run-2", keep_result=True)))
+        await actor.commit((await actor.turns())["n/2"], close=WorkflowCompleted(payload=b"2"))
+        await bench.start("n/4", run="by-hand")
+        row = await bench.read()
+        runs = (("n/1", "run-1"), ("n/2", "run-2"), ("n/3", "run-3"), ("n/4", "run-4"), ("n/5", "run-5"))
+        checks = tuple(ScheduledCheck(instance=instance, run=run) for instance, run in runs)
+        due_ms = await bench.now_ms() + 3_600_000
+        await bench.write(row, ends=len(row.ends), starts=(order("n/5", "run-5"),), checks=checks, due_ms=due_ms)
+        assert sorted(await bench.ends()) == [
+            ("run-2", "completed", b"2"),
+            ("run-3", "lost", b""),
+            ("run-4", "lost", b""),
+        ]
+        assert await bench.due_ids() == ["nightly"]
 
     async def test_a_start_whose_id_is_in_use_is_told_as_refused(self, bench: ScheduleBench) -> None:
         """The instance that has the id is left alone; one that has ended makes room."""

@@ -13,6 +13,7 @@ from rqflow.backend.calls.schedules import (
     ListSchedules,
     ReadDueSchedules,
     ReadSchedule,
+    ScheduledCheck,
     ScheduledStart,
     ScheduledStop,
     WriteSchedule,
@@ -77,6 +78,7 @@ class ScheduleRules(Ground):
                 partition=self.at(schedule), schedule=schedule, generation=row.generation, revision=row.revision,
                 state=b"1", due_ms=self.due(ms), spec=b"new" if spec else None, result=b"r" if spec else None,
                 ends=len(row.ends), starts=tuple(map(self._start, starts)), stops=self._stops(stop),
+                checks=self._checks(stop),
                 not_before_ms=self.due(bound) if stop % 5 == 0 else None,
             )
         )  # fmt: skip
@@ -95,6 +97,13 @@ class ScheduleRules(Ground):
             return ()
         row = pick(rows, place)
         return (ScheduledStop(instance=row.instance, run=row.first_run, terminate=place % 2 == 0, reason="replaced"),)
+
+    def _checks(self, place: int) -> tuple[ScheduledCheck, ...]:
+        rows = [row for partition in self.twins.memory._partitions for row in partition.rows.by_id.values()]
+        if not rows or place % 3 != 1:
+            return ()
+        row, run = pick(rows, place), pick([None, "no such run"], place)
+        return (ScheduledCheck(instance=row.instance, run=run or row.first_run),)
 
     @deed(schedule=SCHEDULES)
     def break_schedule(self, schedule: str) -> None:

@@ -10,6 +10,7 @@
 --       ends           int   so many of the waiting ends are in the state
 --       starts         rows(to,instance,run,workflow,queue,started,slot_ms,keep,timeout_ms,retention_ms,attributes,priority,lane)
 --       stops          rows(to,instance,run,policy,reason)
+--       checks         rows(to,instance,run)  what it started, and asks after
 --       not_before_ms  int   -1: any time
 --       not_after_ms   int
 -- Returns {the new revision, messages left}, or no_schedule, schedule_changed.
@@ -44,6 +45,10 @@ for _, stop in ipairs(stops) do
     reason = stop.reason })
 end
 for _, start in ipairs(starts) do schedules.start(schedule, generation, start) end
-if #stops + #starts == 0 then return { revision + 1, 0 } end
+for _, check in ipairs(checks) do
+  messages.send(check.to, { kind = 'scheduled_check', instance = check.instance, run = check.run, schedule = schedule,
+    generation = generation, partition = partition })
+end
+if #stops + #starts + #checks == 0 then return { revision + 1, 0 } end
 messages.flush()
 return { revision + 1, messages.left }

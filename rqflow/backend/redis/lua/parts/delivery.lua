@@ -10,7 +10,7 @@
 local kinds = {}
 
 function delivery.take(message)
-  if message.kind == 'scheduled_end' then return schedules.take_end(message) end
+  if string.sub(message.kind, 1, 10) == 'scheduled_' then return schedules.take(message) end
   kinds[message.kind](message)
 end
 

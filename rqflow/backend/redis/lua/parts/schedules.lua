@@ -1,5 +1,6 @@
 -- @include clock
 -- @include messages
+-- @include rows
 -- schedules: when each is due, what they start, and how they learn of its end.
 
 -- A refusal if this is not the schedule that the caller has read.
@@ -48,7 +49,21 @@ function schedules.settled(start, row, closed)
   return true
 end
 
-function schedules.take_end(m)
+-- A schedule asks after what it started long ago. The start came before the question, and the end goes before the
+-- answer: if there is no such run, a failover has lost it, or its end.
+function schedules.look_after(m)
+  local row = rows.live(m.instance)
+  rows.kin(m.instance, row)
+  if row.first ~= m.run or (row.scheduled or '') == '' then
+    local order = { generation = m.generation, partition = m.partition }
+    schedules.tell({ schedule = m.schedule, scheduled = cmsgpack.pack(order) }, m.run, 'lost', '')
+  elseif rows.closed(row) then
+    schedules.tell(row, m.run, row.status, redis.call('HGET', key.instance(m.instance), 'result') or '')
+  end
+end
+
+function schedules.take(m)
+  if m.kind == 'scheduled_check' then return schedules.look_after(m) end
   if redis.call('HGET', key.schedule(m.schedule), 'generation') ~= m.generation then return end
   local ends = key.schedule_ends(m.schedule)
   redis.call('RPUSH', ends, m.run .. ' ' .. m.status .. ' ' .. clock.stamp .. '\n' .. m.result)
