@@ -338,8 +338,8 @@ class BackendFull(BackendRefused):
 
 
 class NotDurable(BackendError):
-    """It was accepted and goes on; that it is as safe as the hub's durability asks is not known. Asking again is safe:
-    the same id and request_id are the same wish, and return when that wish is safe."""
+    """It was accepted and goes on; that it is as safe as the hub's durability asks is not known. The message says what
+    to do: a start, signal, update or cancel under the same request_id is the same wish, and returns when it is safe."""
 
     def __init__(self, message: str, *, instance: str, durability: str, replicas: int) -> None:
         super().__init__(message)

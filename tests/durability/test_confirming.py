@@ -11,7 +11,8 @@ import pytest
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.durability import read_durability
 from rqflow.backend.calls.hubs import HubInfo, Limits
-from rqflow.backend.calls.instances import Outcome, ReadOutcome, Started
+from rqflow.backend.calls.instances import Deliver, Outcome, ReadOutcome, Resume, Started, Suspend, Terminate
+from rqflow.backend.calls.reruns import Rerun
 from rqflow.backend.redis.address import Endpoint, parse_address
 from rqflow.backend.redis.commands import Place
 from rqflow.backend.redis.confirming import Confirmation
@@ -81,6 +82,31 @@ def test_what_is_not_confirmed_is_said_with_its_reason(reply: Any, known: str) -
     (answer,), _ = told([start("x")], server(reply))
     assert isinstance(answer, NotDurable)
     assert known in str(answer)
+
+
+RERUN = Rerun(
+    partition=0, instance="x", run="r2", replaces="r1", workflow="w", queue="q", history=(), news=(("r", b"{}"),),
+    timeout_ms=None, retention_ms=1_000, attributes={},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("call", "answer", "says"),
+    [
+        (Deliver(partition=0, instance="x", event=b"{}", request="r"), 1, "again with the same request_id is safe"),
+        (Terminate(partition=0, instance="x"), 1, "what is done already stays as it is"),
+        (Suspend(partition=0, instance="x"), 1, "what is done already stays as it is"),
+        (Resume(partition=0, instance="x"), 1, "what is done already stays as it is"),
+        (RERUN, [b"r2", 1], "look at its runs before asking again"),
+    ],
+)
+def test_each_verb_says_what_asking_again_does(call: Call[Any], answer: Any, says: str) -> None:
+    """Not all take a request id; only of those that do is one spoken."""
+    (told_of,), _ = told([call], lambda _, command: answer if command[0] == "EVALSHA" else 0)
+    assert isinstance(told_of, NotDurable)
+    assert says in str(told_of)
+    assert ("request_id" in str(told_of)) == isinstance(call, Deliver)
+    assert told_of.instance == "x"
 
 
 @pytest.mark.parametrize(

@@ -20,3 +20,5 @@ class Call(Generic[R]):
     """The share of the hub it goes to; for an instance, `partition_of(id, P)`."""
     promises: ClassVar[bool] = False
     """Whether its answer tells a client that something will be done: it then waits for the hub's durability."""
+    if_unsure: ClassVar[str] = ""
+    """What is to be done when it is not known whether that holds (see NotDurable)."""

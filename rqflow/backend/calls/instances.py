@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rqflow.backend.calls.call import Call
 from rqflow.core.events import Payload
@@ -30,6 +30,7 @@ class Start(Call[Started]):
     """
 
     promises: ClassVar[bool] = True
+    if_unsure: ClassVar[str] = "asking again with the same id and request_id is safe, and waits for the same wish"
     instance: str
     run: str
     workflow: str
@@ -64,6 +65,7 @@ class Deliver(Call[None]):
     """
 
     promises: ClassVar[bool] = True
+    if_unsure: ClassVar[str] = "asking again with the same request_id is safe, and waits for the same wish"
     instance: str
     event: bytes
     """Encoded SignalReceived, UpdateRequested or CancelRequested."""
@@ -71,6 +73,9 @@ class Deliver(Call[None]):
     """Dedup id, unique to this wish; the last 1,000 of an instance are remembered."""
     cancel: bool = False
     """True for CancelRequested: the row shows it."""
+
+
+_STEERED: Final = "asking again is safe: what is done already stays as it is, and the answer waits for it all the same"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,7 @@ class Terminate(Call[bool]):
     """
 
     promises: ClassVar[bool] = True
+    if_unsure: ClassVar[str] = _STEERED
     instance: str
     reason: str = ""
     recursive: bool = False
@@ -93,6 +99,7 @@ class Suspend(Call[bool]):
     Raises InstanceNotFound, InstanceClosed."""
 
     promises: ClassVar[bool] = True
+    if_unsure: ClassVar[str] = _STEERED
     instance: str
     reason: str = ""
 
@@ -102,6 +109,7 @@ class Resume(Call[bool]):
     """Let a suspended or stalled instance go on. False: was neither. Raises InstanceNotFound, InstanceClosed."""
 
     promises: ClassVar[bool] = True
+    if_unsure: ClassVar[str] = _STEERED
     instance: str
     reason: str = ""
 

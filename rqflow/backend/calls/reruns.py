@@ -20,7 +20,9 @@ class Rerun(Call[Started]):
     """
 
     promises: ClassVar[bool] = True
-
+    if_unsure: ClassVar[str] = (
+        "look at its runs before asking again: each rerun is a wish of its own, and the next would begin it once more"
+    )
     instance: str
     run: str
     replaces: str

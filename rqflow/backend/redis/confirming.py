@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.durability import Durability
 from rqflow.backend.redis.address import Endpoint
 from rqflow.backend.redis.refusals import explain, kind_of
@@ -63,15 +64,15 @@ class Lack:
     demoted: bool = False
     """The server is no master any more: what it did may be undone by the one that is."""
 
-    def error(self, instance: str) -> RqflowError:
+    def error(self, call: Call[Any]) -> RqflowError:
         """For whoever was to be told that it is accepted."""
         if self.demoted:
             return BackendUnavailable(f"{self.known}; it has become a replica, the next try looks for its master")
+        instance = getattr(call, "instance", "")
         durability = self.confirmation.durability.text
         return NotDurable(
             f"instance {instance!r}: accepted by the master, but not known to be as safe as durability {durability} "
-            f"asks: {self.known}. It goes on unless the master is lost before others have it; asking again with the "
-            "same id and request_id is safe, and waits for the same wish",
+            f"asks: {self.known}. It goes on unless the master is lost before others have it; {call.if_unsure}",
             instance=instance,
             durability=durability,
             replicas=self.replicas,

@@ -42,8 +42,8 @@ class _Parcel:
     """Where an ASK sent us, for one try."""
     unloaded: bool = False
     """The server does not have its script."""
-    promised: str | None = None
-    """The instance that it promises something of, if it does."""
+    promised: Call[Any] | None = None
+    """The call, if it promises something."""
 
 
 _Group: TypeAlias = list[_Parcel]
@@ -64,7 +64,7 @@ def deliver(
         if isinstance(command, RqflowError):
             answers[index] = command
         else:
-            promised = getattr(call, "instance", "") if confirmation and call.promises else None
+            promised = call if confirmation and call.promises else None
             parcels.append(_Parcel(command, slot_of(command.keys[0]), index, promised=promised))
     for _ in range(ROUNDS):
         if not parcels:
