@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.hubs import HubInfo, Limits
-from rqflow.backend.redis.keys import key
+from rqflow.backend.redis.keys import meta
 from rqflow.backend.redis.scripts import Argument, Script, load
 from rqflow.errors import (
     BackendRefused,
@@ -58,9 +58,8 @@ class Place:
 
     def command(self, call: Call[R], name: str, parse: Callable[[Any], R], /, **arguments: Any) -> Command[R]:
         """The command that runs script `name` in the call's partition."""
-        script = load(name, cluster=self.cluster, database=self.database)
-        keys = (key(self.hub.name, call.partition, "meta"),)
-        return Command(script, keys, script.pack(**arguments), parse)
+        script = load(name, self.cluster, self.database)
+        return Command(script, meta(self.hub.name, call.partition), script.pack(**arguments), parse)
 
 
 Translator: TypeAlias = Callable[[Any, Place], Command[Any]]

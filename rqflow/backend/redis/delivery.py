@@ -11,7 +11,7 @@ from rqflow.backend.calls.call import Call
 from rqflow.backend.redis.address import Endpoint
 from rqflow.backend.redis.commands import Command, Place
 from rqflow.backend.redis.confirming import Confirmation, Lack
-from rqflow.backend.redis.grouping import can_join, evaluation, replies_of, size_of
+from rqflow.backend.redis.grouping import Group
 from rqflow.backend.redis.refusals import explain, kind_of
 from rqflow.backend.redis.resp import RedisCommand, ServerError
 from rqflow.backend.redis.routing import Routes, redirection, slot_of
@@ -44,10 +44,6 @@ class _Parcel:
     """The server does not have its script."""
     promised: Call[Any] | None = None
     """The call, if it promises something."""
-
-
-_Group: TypeAlias = list[_Parcel]
-"""Parcels that go out as one command."""
 
 
 def deliver(
@@ -84,9 +80,12 @@ def deliver(
         for endpoint, batch in batches.items():
             found = _last_replies(groups[endpoint], replies[endpoint], len(loads[endpoint]))
             lack = _lacking(batch, confirmation, replies[endpoint], endpoint, routes)
+            ran = None
             for parcel, reply in zip(batch, found, strict=True):
                 if not isinstance(reply, ServerError):
-                    routes.ran(endpoint, parcel.command.script.sha)
+                    if ran is not parcel.command.script:
+                        ran = parcel.command.script
+                        routes.ran(endpoint, ran.sha)
                     answers[parcel.index] = _told(parcel, _read(parcel.command, reply), lack)
                 elif _again(parcel, reply, endpoint, routes):
                     parcels.append(parcel)
@@ -99,24 +98,23 @@ def deliver(
 
 def _by_server(parcels: Sequence[_Parcel], routes: Routes) -> dict[Endpoint, list[_Parcel]]:
     batches: dict[Endpoint, list[_Parcel]] = {}
+    batch: list[_Parcel] = []
+    last: _Parcel | None = None
     for parcel in parcels:
-        batches.setdefault(parcel.detour or routes.owner(parcel.slot), []).append(parcel)
+        # Most calls of a batch go to one partition.
+        if last is None or parcel.slot != last.slot or parcel.detour != last.detour:
+            batch = batches.setdefault(parcel.detour or routes.owner(parcel.slot), [])
+            last = parcel
+        batch.append(parcel)
     return batches
 
 
-def _grouped(batch: Sequence[_Parcel]) -> list[_Group]:
+def _grouped(batch: Sequence[_Parcel]) -> list[Group]:
     """A batch in its order, consecutive parcels together that may travel as one."""
-    groups: list[_Group] = []
-    size = 0
+    groups: list[Group] = []
     for parcel in batch:
-        more = size_of(parcel.command)
-        size += more
-        last = groups[-1] if groups else []
-        if last and parcel.detour == last[0].detour and can_join(parcel.command, last[0].command, len(last), size):
-            last.append(parcel)
-        else:
-            groups.append([parcel])
-            size = more
+        if not groups or not groups[-1].add(parcel.command, parcel.detour):
+            groups.append(Group([parcel.command], parcel.detour))
     return groups
 
 
@@ -134,9 +132,8 @@ def _to_load(batch: Sequence[_Parcel], endpoint: Endpoint, routes: Routes) -> Se
     return tuple(needed.values())
 
 
-def _pieces(group: _Group) -> tuple[RedisCommand, ...]:
-    sent = evaluation([parcel.command for parcel in group])
-    return (("ASKING",), sent) if group[0].detour else (sent,)
+def _pieces(group: Group) -> tuple[RedisCommand, ...]:
+    return (("ASKING",), group.evaluation()) if group.detour else (group.evaluation(),)
 
 
 def _behind(batch: Sequence[_Parcel], confirmation: Confirmation | None) -> tuple[RedisCommand, ...]:
@@ -176,13 +173,13 @@ def _told(parcel: _Parcel, answer: Any, lack: Lack | None) -> Any:
     return lack.error(parcel.promised)
 
 
-def _last_replies(groups: Sequence[_Group], replies: Sequence[Any], loads: int) -> list[Any]:
+def _last_replies(groups: Sequence[Group], replies: Sequence[Any], loads: int) -> list[Any]:
     """The reply of each command, without those of what was sent in front of it."""
     found: list[Any] = []
     at = loads
     for group in groups:
-        at += 2 if group[0].detour else 1
-        found += replies_of([parcel.command for parcel in group], replies[at - 1])
+        at += 2 if group.detour else 1
+        found += group.replies(replies[at - 1])
     return found
 
 

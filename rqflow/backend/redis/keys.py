@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 GROUP: Final = "rqflow"
@@ -82,6 +83,12 @@ def prefix(hub: str, partition: int) -> str:
 def key(hub: str, partition: int, name: str, argument: str = "") -> str:
     """A key by its name in TEMPLATES."""
     return prefix(hub, partition) + TEMPLATES[name].format(argument)
+
+
+@lru_cache(maxsize=4_096)
+def meta(hub: str, partition: int) -> tuple[str]:
+    """The one key that each script of a partition is given."""
+    return (key(hub, partition, "meta"),)
 
 
 def channel(hub: str, partition: int, database: int, name: str, argument: str = "") -> str:

@@ -46,6 +46,8 @@ class Parameter:
     type: str
     fields: tuple[str, ...] = ()
     """Of rows."""
+    single: bool = True
+    """Whether it is one argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +67,31 @@ class Script:
         Raises TypeError where the names are not the header's.
         """
         packed: list[Argument] = []
-        end = 0
+        empty = 0
         try:
             for parameter in self.parameters:
                 value = arguments[parameter.name]
-                match parameter.type:
-                    case "list":
-                        packed.append(len(value))
-                        packed += value
-                    case "rows":
-                        packed.append(len(value))
-                        for row in value:
-                            _check_width(self.name, parameter, row)
-                            packed += row
-                    case _:
-                        packed.append(value)
-                        end = len(packed)
-                        continue
-                if value:
-                    end = len(packed)
+                if parameter.single:
+                    packed.append(value)
+                    empty = 0
+                    continue
+                packed.append(len(value))
+                if not value:
+                    empty += 1
+                    continue
+                empty = 0
+                if parameter.fields:
+                    for row in value:
+                        _check_width(self.name, parameter, row)
+                        packed += row
+                else:
+                    packed += value
         except KeyError:
             raise TypeError(f"{self.name}.lua needs {parameter.name}") from None
         if len(arguments) > len(self.parameters):
             strange = arguments.keys() - {parameter.name for parameter in self.parameters}
             raise TypeError(f"{self.name}.lua does not take {', '.join(strange)}")
-        del packed[end:]
+        del packed[len(packed) - empty :]
         return packed
 
 
@@ -99,7 +101,7 @@ def _check_width(script: str, parameter: Parameter, row: Sequence[Argument]) -> 
 
 
 @cache
-def load(name: str, *, cluster: bool = False, database: int = 0) -> Script:
+def load(name: str, cluster: bool = False, database: int = 0) -> Script:
     """The script of this name, with its parts and its prologue, for a database of a server; for a cluster with `steady`
     in front."""
     body = (LUA / f"{name}.lua").read_text(encoding="utf-8")
@@ -123,7 +125,8 @@ def _parameters(body: str) -> Iterable[Parameter]:
         found = _PARAMETER.match(line)
         if found:
             name, type, fields = found.groups()
-            yield Parameter(name, "rows", tuple(fields.split(","))) if fields else Parameter(name, type)
+            single = type in ("string", "int")
+            yield Parameter(name, "rows" if fields else type, tuple(fields.split(",")) if fields else (), single)
 
 
 def _parts(body: str) -> dict[str, Part]:
@@ -149,7 +152,7 @@ def _prologue(parameters: Sequence[Parameter], many: bool) -> str:
     moving = False
     for place, parameter in enumerate(parameters, 1):
         at = "ARGV[argument]" if moving else f"ARGV[argument + {place}]" if many else f"ARGV[{place}]"
-        if parameter.type in ("list", "rows") and not moving:
+        if not parameter.single and not moving:
             lines.append(f"argument = argument + {place}" if many else f"local argument = {place}")
             moving = True
         count = "argument <= last and ARGV[argument] or 0"

@@ -14,7 +14,7 @@ import redis
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.hubs import Limits
 from rqflow.backend.redis.commands import Command
-from rqflow.backend.redis.grouping import evaluation, replies_of
+from rqflow.backend.redis.grouping import Group
 from rqflow.backend.redis.resp import RedisCommand, ServerError
 from rqflow.backend.redis.scripts import Script
 from rqflow.backend.redis.translate import translate
@@ -61,12 +61,13 @@ class Clocked(Scripted):
         if not isinstance(command, Command):
             return command
         source, sha = _source(command.script, self._fault)
-        arguments = evaluation([command])[2:]
+        alone = Group([command])
+        arguments = alone.evaluation()[2:]
         try:
             reply = self.redis.evalsha(sha, *arguments)  # type: ignore[arg-type]
         except redis.exceptions.NoScriptError:
             reply = self.redis.eval(source, *arguments)  # type: ignore[arg-type]
-        return command.read(*replies_of([command], reply))
+        return command.read(*alone.replies(reply))
 
     def _reply(self, command: RedisCommand) -> Any:
         if command[0] == "SCRIPT":

@@ -29,7 +29,7 @@ from rqflow.backend.protocol import partition_of, unwrap
 from rqflow.backend.redis.address import parse_address
 from rqflow.backend.redis.commands import Command, Place
 from rqflow.backend.redis.delivery import deliver
-from rqflow.backend.redis.grouping import evaluation, replies_of
+from rqflow.backend.redis.grouping import Group
 from rqflow.backend.redis.keys import key
 from rqflow.backend.redis.resp import RedisCommand, error_reply
 from rqflow.backend.redis.routing import Routes
@@ -73,12 +73,13 @@ class Scripted:
         command = translate(call, self.place)
         if not isinstance(command, Command):
             return command
-        _, sha, *arguments = evaluation([command])
+        alone = Group([command])
+        _, sha, *arguments = alone.evaluation()
         try:
             reply: Any = self.redis.evalsha(sha, *arguments)  # type: ignore[arg-type]
         except redis.exceptions.NoScriptError:
             reply = self.redis.eval(command.script.source, *arguments)  # type: ignore[arg-type]
-        return command.read(*replies_of([command], reply))
+        return command.read(*alone.replies(reply))
 
     def send_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """The answers of calls that travel together, errors as values."""

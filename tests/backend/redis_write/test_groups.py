@@ -26,9 +26,8 @@ from rqflow.backend.calls.tasks import (
     WorkerRecord,
     WorkflowTask,
 )
-from rqflow.backend.redis import grouping
 from rqflow.backend.redis.commands import Command, Place
-from rqflow.backend.redis.grouping import ARGUMENT_BYTES, BYTES, ITEMS, size_of
+from rqflow.backend.redis.grouping import ARGUMENT_BYTES, BYTES, ITEMS, Group, size_of
 from rqflow.backend.redis.translate import translate
 from rqflow.core import commands, events
 from rqflow.core.commands import record_of
@@ -162,18 +161,13 @@ def test_a_group_is_bounded_in_bytes_and_arguments(store: Scripted) -> None:
 
 def sizes(store: Scripted, calls: list[Call[Any]]) -> list[int]:
     """How many calls each group has."""
-    found = [0]
-    size = 0
-    first: Command[Any] | None = None
+    groups: list[Group] = []
     for call in calls:
         command = translate(call, store.place)
         assert isinstance(command, Command)
-        size += size_of(command)
-        if first is None or not grouping.can_join(command, first, found[-1], size):
-            first, size = command, size_of(command)
-            found.append(0)
-        found[-1] += 1
-    return found[1:]
+        if not groups or not groups[-1].add(command, None):
+            groups.append(Group([command]))
+    return [len(group.commands) for group in groups]
 
 
 def test_p7_a_call_that_breaks_harms_none_of_those_it_travels_with(store: Scripted) -> None:
