@@ -16,6 +16,8 @@ from rqflow.core.options import Attributes, ConflictPolicy, ReusePolicy
 from rqflow.errors import BadInput, PayloadTooLarge
 
 ATTRIBUTE_BYTES: Final = 256
+_CONFLICT: Final[tuple[str, ...]] = get_args(ConflictPolicy)
+_REUSE: Final[tuple[str, ...]] = get_args(ReusePolicy)
 
 
 def check_text(what: str, value: object, limit: int) -> str:
@@ -139,8 +141,8 @@ def check_count(what: str, value: object, *, least: int, most: int) -> int:
 def check_start(options: StartOptions, limits: Limits) -> None:
     """What does not need converting: policies, priority, lane, request id, headers, and what excludes what."""
     if options.on_conflict is not None:
-        check_choice("on_conflict", options.on_conflict, get_args(ConflictPolicy))
-    check_choice("on_reuse", options.on_reuse, get_args(ReusePolicy))
+        check_choice("on_conflict", options.on_conflict, _CONFLICT)
+    check_choice("on_reuse", options.on_reuse, _REUSE)
     authoring.check_priority(options.priority)
     if options.lane != "":
         check_name("lane", options.lane, limits)

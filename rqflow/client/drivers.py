@@ -8,12 +8,12 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from rqflow.backend.opening import open_backend, open_sync_backend
-from rqflow.backend.protocol import Backend, SyncBackend
+from rqflow.backend.protocol import Backend, SyncBackend, Watch
 from rqflow.backend.redis.sockets import Timeouts
 from rqflow.client.checks import check_span
 from rqflow.client.flow import Connect, Emit, Facts, Flow, Listen, Send, Sleep, Stream, Wait
@@ -25,6 +25,8 @@ from rqflow.errors import BadInput, NotDeterministic, NotInWorkflow, RqflowError
 T = TypeVar("T")
 R = TypeVar("R")
 
+AsyncWatches: TypeAlias = list[AbstractAsyncContextManager[Watch]]
+"""What a flow listens to, entered."""
 CLOSED = "this client was closed; make a new one"
 
 
@@ -178,17 +180,21 @@ class AsyncDriver:
     async def run_flow(self, flow: Flow[R]) -> R:
         """What a flow comes to."""
         _check_outside()
-        async with AsyncExitStack() as watches:
-            watches.callback(flow.close)
+        watches: AsyncWatches = []
+        try:
             return ended(await self._proceed(flow, watches))
+        finally:
+            await _let_go(flow, watches)
 
     async def run_stream(self, stream: Stream[T]) -> AsyncGenerator[T, None]:
         """The values that a stream hands out. What it listens to ends with the iterator."""
         _check_outside()
-        async with AsyncExitStack() as watches:
-            watches.callback(stream.close)
+        watches: AsyncWatches = []
+        try:
             while isinstance(found := await self._proceed(stream, watches), Emit):
                 yield found.value
+        finally:
+            await _let_go(stream, watches)
 
     async def close(self) -> None:
         """Close the connections that this client has opened. Waits under way in other tasks end with an error."""
@@ -197,7 +203,7 @@ class AsyncDriver:
         if backend is not None and self._owned:
             await backend.close()
 
-    async def _proceed(self, flow: Generator[Any, Any, R], watches: AsyncExitStack) -> Emit[Any] | End[R]:
+    async def _proceed(self, flow: Generator[Any, Any, R], watches: AsyncWatches) -> Emit[Any] | End[R]:
         """As SyncDriver._proceed."""
         go_on: Callable[[Any], Any] = flow.send
         answer: Any = None
@@ -214,15 +220,18 @@ class AsyncDriver:
             except RqflowError as error:
                 go_on, answer = flow.throw, error
 
-    async def _perform(self, step: Any, watches: AsyncExitStack) -> Any:
+    async def _perform(self, step: Any, watches: AsyncWatches) -> Any:
         match step:
             case Send(calls=calls):
-                return await (await self._open()).send(calls)
+                return await (self._ready() or await self._open()).send(calls)
             case Connect():
-                backend = (await self._open()).backend
+                backend = (self._ready() or await self._open()).backend
                 return Facts(backend.hub, backend.limits)
             case Listen(instance=instance):
-                return await watches.enter_async_context((await self._open()).backend.watch(instance))
+                watching = (self._ready() or await self._open()).backend.watch(instance)
+                watch = await watching.__aenter__()
+                watches.append(watching)
+                return watch
             case Wait(watch=watch, seconds=seconds):
                 return await watch.wait(seconds)
             case Sleep(seconds=seconds):
@@ -230,10 +239,13 @@ class AsyncDriver:
             case _:
                 raise TypeError(f"no step of a flow: {step!r}")
 
+    def _ready(self) -> Gathering | None:
+        """What is open already, for this loop."""
+        found = self._gathering
+        return found if found is not None and found.loop is asyncio.get_running_loop() and not self._closed else None
+
     async def _open(self) -> Gathering:
         loop = asyncio.get_running_loop()
-        if self._gathering is not None and self._gathering.loop is loop and not self._closed:
-            return self._gathering
         backend = self._backend
         if backend is None or self._owned:
             backend = await self._opened(loop)
@@ -260,3 +272,10 @@ class AsyncDriver:
         self._lock = asyncio.Lock()
         if self._owned:
             self._backend = None
+
+
+async def _let_go(flow: Generator[Any, Any, Any], watches: AsyncWatches) -> None:
+    """End a flow, and what it listened to. (An AsyncExitStack for each flow would take as long as all else here.)"""
+    flow.close()
+    for watch in reversed(watches):
+        await watch.__aexit__(None, None, None)

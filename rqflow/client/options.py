@@ -74,6 +74,9 @@ class StartOptions:
     """Trace context and the like, carried along unread."""
 
 
+_KNOWN: Final = tuple(item.name for item in fields(StartOptions))
+
+
 class StartKeywords(TypedDict, total=False):
     """StartOptions as keyword arguments of `start`."""
 
@@ -109,11 +112,10 @@ class RerunKeywords(TypedDict, total=False):
 
 def start_options(keywords: dict[str, Any]) -> StartOptions:
     """The options in keyword arguments. Raises BadInput for a keyword that is none."""
-    known = [item.name for item in fields(StartOptions)]
     for name in keywords:
-        if name not in known:
+        if name not in _KNOWN:
             raise BadInput(
-                f"start has no option {name!r} (it has: {', '.join(known)}); a workflow's own keyword arguments go "
+                f"start has no option {name!r} (it has: {', '.join(_KNOWN)}); a workflow's own keyword arguments go "
                 f"through client.with_options(…).start(workflow, {name}=…)"
             )
     return StartOptions(**keywords)

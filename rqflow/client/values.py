@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from rqflow.authoring.activities import Activity
 from rqflow.authoring.parameters import Parameters
+from rqflow.authoring.workflows import Workflow
 from rqflow.converters.convert import DEFAULT, dump
 from rqflow.errors import BadInput
 
@@ -43,7 +44,8 @@ def callee_of(workflow: Any, result_type: Any = None) -> Callee:
         where = f"workflow {workflow!r}"
         return Callee(workflow, untyped_call(where), decoder(result_type, f"{where}, result"))
     # An activity can be called through payloads too, and a worker would look for a workflow of its name for ever.
-    if not isinstance(workflow, Definition) or isinstance(workflow, Activity):
+    # (Of what is decorated, the class says enough; to look for the protocol's attributes takes ten times as long.)
+    if not isinstance(workflow, Workflow | Definition) or isinstance(workflow, Activity):
         shown = getattr(workflow, "__name__", repr(workflow)[:60])
         raise BadInput(f"{shown} is no workflow: give a function decorated with @workflow, or a workflow's name")
     return Callee(

@@ -22,7 +22,7 @@ def check_start(call: Start, limits: Limits) -> None:
     """Raises BadInput, PayloadTooLarge or LimitReached for a start that passes a limit."""
     if not call.instance:
         raise BadInput("an instance id is not empty")
-    if not call.run or any(sign.isspace() for sign in call.run):
+    if call.run.split() != [call.run]:
         raise BadInput(f"a run id is neither empty nor has it spaces: {call.run[:40]!r}")
     if len(call.instance.encode()) > limits.id_bytes:
         raise LimitReached(f"bytes of the instance id {call.instance[:40]!r}…", limits.id_bytes)
