@@ -7,7 +7,6 @@ leaves in one packet. A caller that is canceled just does not look at its replie
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from redis.exceptions import InvalidResponse, RedisError
 
 from rqflow.backend.redis.address import Address, Endpoint
 from rqflow.backend.redis.refusals import lost
-from rqflow.backend.redis.resp import RedisCommand, error_reply, pack
+from rqflow.backend.redis.resp import RedisCommand, ServerError, error_reply, pack
 from rqflow.backend.redis.sockets import INTRODUCTION, READ_BYTES, Timeouts, cause_of, not_let_in, wire_settings
 from rqflow.errors import BackendUnavailable
 
@@ -43,6 +42,14 @@ class _Waiter:
     future: asyncio.Future[list[Any]]
 
 
+def _read(error: RedisError) -> ServerError:
+    """An error reply, which the parser returns or raises. Raises what is none."""
+    reply = error_reply(error)
+    if reply is None:
+        raise error
+    return reply
+
+
 class Connection:
     """A connection that was made; made by `connect`."""
 
@@ -64,9 +71,8 @@ class Connection:
         # To disconnect politely would mean to wait for a server that may take nothing any more.
         assert wire._writer is not None
         self._transport = wire._writer.transport
-        # Both are canceled by `close`: when nobody knows this connection any more, nobody knows them either.
+        # It is canceled by `close`: when nobody knows this connection any more, nobody knows it either.
         self._reader = self._loop.create_task(self._read())
-        self._sender: asyncio.Task[None] | None = None
 
     @property
     def heard_at(self) -> float:
@@ -89,10 +95,11 @@ class Connection:
 
     def write(self, data: bytes) -> None:
         """Send; what is written in one turn of the loop leaves together."""
-        if not self.closed.is_set():
-            self._outgoing.append(data)
-            if self._sender is None:
-                self._sender = self._loop.create_task(self._send())
+        if self.closed.is_set():
+            return
+        if not self._outgoing:
+            self._loop.call_soon(self._send)
+        self._outgoing.append(data)
 
     def close(self, reason: str = "the connection was closed") -> None:
         """At once; whoever waits gets BackendUnavailable."""
@@ -103,8 +110,6 @@ class Connection:
         self._transport.abort()
         self._outgoing.clear()
         self._reader.cancel()
-        if self._sender is not None:
-            self._sender.cancel()
         if self._watchdog is not None:
             self._watchdog.cancel()
         while self._waiters:
@@ -112,27 +117,22 @@ class Connection:
             if not waiter.future.done():
                 waiter.future.set_exception(lost(self._endpoint, reason))
 
-    async def _send(self) -> None:
-        try:
-            while self._outgoing:
-                pieces, self._outgoing = self._outgoing, []
-                await self._wire.send_packed_command(pieces, check_health=False)
-        except RedisError as error:
-            self.close(cause_of(error))
-        finally:
-            self._sender = None
+    def _send(self) -> None:
+        # Not by the client's coroutine, which waits until the server has taken it: nobody here waits for that.
+        if self._outgoing:
+            self._transport.write(b"".join(self._outgoing))
+            self._outgoing.clear()
 
     async def _read(self) -> None:
         try:
             while True:
+                # From the client's parser and not through its connection, which does the same for four times the time.
                 try:
-                    reply = await self._wire.read_response(True, math.inf, disconnect_on_error=False)
+                    reply: Any = await self._parser.read_response(disable_decoding=True)
                 except RedisError as error:
-                    reply = error_reply(error)
-                    if reply is None:
-                        raise
-                self.on_reply(reply)
-        except (RedisError, ValueError) as error:
+                    reply = error
+                self.on_reply(_read(reply) if isinstance(reply, RedisError) else reply)
+        except (RedisError, OSError, ValueError) as error:
             self.close(cause_of(error))
         finally:
             self.close()
