@@ -56,12 +56,22 @@ async def read_runs(backend: Backend, instance: str) -> list[list[Stamped]]:
     return runs
 
 
+def times_of_news(history: Sequence[Stamped]) -> list[int]:
+    """When the news came that were not of a turn's own making.
+
+    Records, and ends of local activities, carry the time of their commit: news that came before it may stand behind."""
+    return [
+        stamped.at_ms
+        for stamped in history
+        if isinstance(stamped.event, get_args(News)) and getattr(stamped.event, "at_ms", None) is None
+    ]
+
+
 def faults_of_history(history: Sequence[Stamped]) -> list[str]:
     """What is wrong with a run's history, each in a sentence that names the promise; empty if all is well."""
     faults = faults_of_events([stamped.event for stamped in history])
-    # News carry the time they came, records that of their commit: news during a turn are older than its records. A run
-    # that goes on for another begins with signals that are older than itself.
-    times = [stamped.at_ms for stamped in history if isinstance(stamped.event, get_args(News))]
+    times = times_of_news(history)
+    # A run that goes on for another begins with signals that are older than itself.
     began = history[0].event if history else None
     if isinstance(began, WorkflowStarted) and began.continued_from is None and times != sorted(times):
         faults.append("P2: time goes back")

@@ -14,7 +14,6 @@ from rqflow.core.events import (
     ChildCompleted,
     ChildScheduled,
     End,
-    News,
     SignalReceived,
     Stamped,
     WorkflowContinued,
@@ -25,6 +24,7 @@ from rqflow.core.events import (
 from rqflow.core.executor import Executor
 from rqflow.core.states import CLOSED
 from rqflow.errors import RqflowError
+from rqflow.testing.histories import times_of_news
 from rqflow.worker.decisions import end_of
 from tests.chaos.findings import Finding
 from tests.chaos.flows import BUILDS, NAME
@@ -80,7 +80,7 @@ class Examiner:
             finding.says("P2", f"{'the last' if last else 'not the last'} run ends with {type(end).__name__}")
         if last and finding.row.history_length != len(events):
             finding.says("P2", f"the row counts {finding.row.history_length} events, there are {len(events)}")
-        times = [each.at_ms for each in run if isinstance(each.event, get_args(News))]
+        times = times_of_news(run)
         if cast(WorkflowStarted, events[0]).continued_from is None and times != sorted(times):
             finding.says("P2", "time goes back in its history")
 

@@ -8,13 +8,13 @@ from typing import Any, Final
 from rqflow.testing.crash_points import CrashPoint
 from rqflow.testing.crashes import CrashOptions, CrashReport, crash_at_every_call
 from rqflow.worker.options import WorkerOptions
-from tests.crashes import shapes_of_families, shapes_of_messages, shapes_of_steps
+from tests.crashes import shapes_of_families, shapes_of_local, shapes_of_messages, shapes_of_steps
 from tests.crashes.steps import EFFECTS, Shape
 
 SHAPES: Final[dict[str, Shape]] = {
     shape.workflow.name: shape
-    for shapes in (shapes_of_steps.SHAPES, shapes_of_messages.SHAPES, shapes_of_families.SHAPES)
-    for shape in shapes
+    for shapes in (shapes_of_steps, shapes_of_local, shapes_of_messages, shapes_of_families)
+    for shape in shapes.SHAPES
 }
 
 

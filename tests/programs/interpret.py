@@ -176,9 +176,11 @@ class Interpreter:
 
     async def _plain(self, node: Step | Draw | Note | Echo | Nowhere) -> Any:
         match node:
-            case Step(failures=failures, attempts=attempts, delay=delay, thread=thread, tag=tag):
+            case Step(failures=failures, attempts=attempts, delay=delay, thread=thread, local=local, tag=tag):
                 chosen = step_in_thread if thread else step
-                wait = timedelta(seconds=delay * self._unit)
+                if local:
+                    chosen = chosen.options(local="durable" if local == "durable" else True)
+                wait = timedelta(seconds=0 if local else delay * self._unit)
                 retry = Retry(max_attempts=attempts, initial=wait, coefficient=1.0, max_interval=wait, jitter=0.0)
                 return await chosen.options(retry=retry)(tag, failures)
             case Draw(what=what):

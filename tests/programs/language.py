@@ -13,12 +13,15 @@ from typing import Any, Literal, TypeAlias, get_args
 
 @dataclass(frozen=True)
 class Step:
-    """An activity: it fails so often, and is tried so often, `delay` units after each failure. Gives its tag."""
+    """An activity: it fails so often, and is tried so often, `delay` units after each failure. Gives its tag.
+
+    A local one is tried again at once: its worker's waits are not on the clock that the world moves."""
 
     failures: int = 0
     attempts: int = 1
     delay: int = 1
     thread: bool = False
+    local: Literal["", "local", "durable"] = ""
     tag: int = 0
 
 

@@ -134,7 +134,7 @@ class Paper:
         match node:
             case Step():
                 good = node.failures < node.attempts
-                waits = node.failures if good else node.attempts - 1
+                waits = 0 if node.local else node.failures if good else node.attempts - 1
                 outcome = ("value", node.tag) if good else ("failed", f"step {node.tag}")
                 return _wait(begin, at + waits * node.delay * self._scale, outcome)
             case Nap():

@@ -37,7 +37,12 @@ LEAVES = 10
 
 units = st.integers(1, 6)
 steps = st.builds(
-    Step, failures=st.sampled_from((0, 0, 0, 1, 2)), attempts=st.integers(1, 3), delay=units, thread=st.booleans()
+    Step,
+    failures=st.sampled_from((0, 0, 0, 1, 2)),
+    attempts=st.integers(1, 3),
+    delay=units,
+    thread=st.booleans(),
+    local=st.sampled_from(("", "local", "", "durable")),
 )
 hears: st.SearchStrategy[Node] = st.builds(Hear)
 hears_late: st.SearchStrategy[Node] = st.builds(

@@ -49,7 +49,7 @@ def test_a_planted_fault_is_found_and_shrunk(
     plant(monkeypatch)
     failed = list[Program]()
 
-    @drawn(1_000, start=1)
+    @drawn(1_000, start=3)
     @given(programs)
     def find(program: Program) -> None:
         try:
