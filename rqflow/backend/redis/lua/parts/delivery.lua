@@ -14,21 +14,22 @@ function delivery.take(message)
   kinds[message.kind](message)
 end
 
--- News of the sender's command, as long as that run still waits for it; `look` says so, and may end the wait.
-local function tell(m, look, field)
-  local row = rows.light(m.instance)
+-- News of the sender's command, as long as that run still waits for it; without `keep` it waits no more then.
+local function tell(m, keep, field)
+  local row, waits = rows.light(m.instance), key.outstanding(m.run)
   if row.run ~= m.run or rows.closed(row) then return end
-  if redis.call(look, key.outstanding(m.run), field) == 1 then inbox.push(m.instance, row, 'r', m.body) end
+  local waited = keep and redis.call('HEXISTS', waits, field) or not keep and redis.call('HDEL', waits, field)
+  if waited == 1 then inbox.push(m.instance, row, 'r', m.body) end
 end
 
 -- A child's beginning (keep) or end reaches its parent.
 function kinds.child(m)
   if not m.keep then redis.call('HDEL', key.children(m.instance), m.child) end
-  tell(m, m.keep and 'HEXISTS' or 'HDEL', 'c:' .. m.id)
+  tell(m, m.keep, 'c:' .. m.id)
 end
 
 -- A signal's or a cancel request's fate reaches its sender.
-function kinds.answer(m) tell(m, 'HDEL', 's:' .. m.id) end
+function kinds.answer(m) tell(m, false, 's:' .. m.id) end
 
 function kinds.signal(m)
   local row = rows.live(m.instance)
