@@ -341,6 +341,7 @@ class NotDurable(BackendError):
     """It was accepted and goes on; that it is as safe as the hub's durability asks is not known. The message says what
     to do: a start, signal, update or cancel under the same request_id is the same wish, and returns when it is safe."""
 
-    def __init__(self, message: str, *, instance: str, durability: str, replicas: int) -> None:
+    def __init__(self, message: str, *, instance: str = "", schedule: str = "", durability: str, replicas: int) -> None:
         super().__init__(message)
+        self.schedule = schedule
         self.instance, self.durability, self.replicas = instance, durability, replicas

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias, TypeVar, Unpack, get_args
 
-from rqflow.backend.calls.schedules import CreateSchedule, DeleteSchedule, ScheduleRow, WriteSchedule
+from rqflow.backend.calls.schedules import ChangeSchedule, CreateSchedule, DeleteSchedule, ScheduleRow
 from rqflow.backend.protocol import unwrap
 from rqflow.client.checks import check_choice, check_count, check_reason, check_text, check_time
 from rqflow.client.flow import Facts, Flow, connect, send, send_all
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 ROUNDS: Final = 50
 """A change is tried so many times while others write."""
-Decide: TypeAlias = Callable[[ScheduleRow, ScheduleState], tuple[WriteSchedule, T]]
+Decide: TypeAlias = Callable[[ScheduleRow, ScheduleState], tuple[ChangeSchedule, T]]
 
 
 class CreateKeywords(ScheduleKeywords, total=False):
@@ -111,7 +111,7 @@ def update(options: ClientOptions, id: str, **keywords: Unpack[UpdateKeywords]) 
     at = yield from known(options, facts)
     given: dict[str, Any] = dict(keywords)
 
-    def decide(row: ScheduleRow, state: ScheduleState) -> tuple[WriteSchedule, None]:
+    def decide(row: ScheduleRow, state: ScheduleState) -> tuple[ChangeSchedule, None]:
         prepared = _changed(row, dict(given), facts)
         check_whole(prepared, at, facts, row)
         return rewriting(row, prepared, facts), None
@@ -142,7 +142,7 @@ def _changed(row: ScheduleRow, given: dict[str, Any], facts: Facts) -> Prepared:
     return prepared if args is not None or kwargs is not None else replace(prepared, args=row.args)
 
 
-def rewriting(row: ScheduleRow, prepared: Prepared, facts: Facts) -> WriteSchedule:
+def rewriting(row: ScheduleRow, prepared: Prepared, facts: Facts) -> ChangeSchedule:
     """The call that gives a schedule another spec."""
     state = decode_state(row.state)
     old = readable(row.spec)
@@ -252,7 +252,7 @@ def _steer(
     """A change of nothing but the state."""
     facts = yield from connect()
 
-    def change(row: ScheduleRow, state: ScheduleState) -> tuple[WriteSchedule, T]:
+    def change(row: ScheduleRow, state: ScheduleState) -> tuple[ChangeSchedule, T]:
         after, answer = decide(row, state)
         return _writing(row, after, facts), answer
 
@@ -270,9 +270,9 @@ def _change(options: ClientOptions, id: str, decide: Decide[T]) -> Flow[T]:
     raise ScheduleChanged(id)
 
 
-def _writing(row: ScheduleRow, state: ScheduleState, facts: Facts) -> WriteSchedule:
+def _writing(row: ScheduleRow, state: ScheduleState, facts: Facts) -> ChangeSchedule:
     """The call that writes a state if nobody has written since it was read; a scheduler looks at it at once."""
-    return WriteSchedule(
+    return ChangeSchedule(
         partition=facts.partition(row.schedule),
         schedule=row.schedule,
         generation=row.generation,

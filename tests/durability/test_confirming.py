@@ -13,6 +13,7 @@ from rqflow.backend.calls.durability import read_durability
 from rqflow.backend.calls.hubs import HubInfo, Limits
 from rqflow.backend.calls.instances import Deliver, Outcome, ReadOutcome, Resume, Started, Suspend, Terminate
 from rqflow.backend.calls.reruns import Rerun
+from rqflow.backend.calls.schedules import ChangeSchedule, CreateSchedule, DeleteSchedule, WriteSchedule, Written
 from rqflow.backend.redis.address import Endpoint, parse_address
 from rqflow.backend.redis.commands import Place
 from rqflow.backend.redis.confirming import Confirmation
@@ -56,6 +57,11 @@ def server(wait: Any, mark: Any = 1) -> Callable[[Endpoint, RedisCommand], Any]:
     started = [[[b"x-run", 1]], []]
     replies = {"EVALSHA": started, "EVAL": mark, "WAIT": wait, "WAITAOF": wait, "ASKING": b"OK"}
     return lambda _, command: replies[str(command[0])]
+
+
+def plainly(answer: Any, wait: Any) -> Callable[[Endpoint, RedisCommand], Any]:
+    """One that answers each script and each wait with these."""
+    return lambda _, command: answer if command[0] == "EVALSHA" else wait
 
 
 def test_a_mark_and_a_wait_go_behind_what_is_promised() -> None:
@@ -102,11 +108,30 @@ RERUN = Rerun(
 )
 def test_each_verb_says_what_asking_again_does(call: Call[Any], answer: Any, says: str) -> None:
     """Not all take a request id; only of those that do is one spoken."""
-    (told_of,), _ = told([call], lambda _, command: answer if command[0] == "EVALSHA" else 0)
+    (told_of,), _ = told([call], plainly(answer, 0))
     assert isinstance(told_of, NotDurable)
     assert says in str(told_of)
     assert ("request_id" in str(told_of)) == isinstance(call, Deliver)
     assert told_of.instance == "x"
+
+
+STEP: dict[str, Any] = {"partition": 0, "schedule": "s", "generation": "g", "revision": 1, "state": b"{}", "due_ms": 1}
+
+
+def test_what_clients_do_with_schedules_is_confirmed_and_what_schedulers_do_is_not() -> None:
+    """A slot that is undone with its master is fired again by whoever looks next; an order would be forgotten."""
+    create = CreateSchedule(partition=0, schedule="s", generation="g", spec=b"", args=b"", state=b"", due_ms=None)
+    orders: list[tuple[Call[Any], Any]] = [
+        (create, 1), (ChangeSchedule(**STEP), [2, 0]), (DeleteSchedule(partition=0, schedule="s"), 1),
+    ]  # fmt: skip
+    for call, answer in orders:
+        (told_of,), _ = told([call], plainly(answer, 0))
+        assert isinstance(told_of, NotDurable)
+        assert str(told_of).startswith("schedule 's': accepted by the master")
+        assert "request_id" not in str(told_of)
+        assert (told_of.schedule, told_of.instance) == ("s", "")
+    (written,), words = told([WriteSchedule(**STEP)], plainly([2, 0], 0))
+    assert (written, words) == (Written(revision=2, outbox=0), ["EVALSHA"])
 
 
 @pytest.mark.parametrize(

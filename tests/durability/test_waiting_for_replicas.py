@@ -145,6 +145,30 @@ async def test_a_frozen_replica_is_told_and_disturbs_nobody(servers: Replicated,
     assert sum(int(master.llen(key(hub, partition, "inbox", "x"))) for partition in range(2)) == 3
 
 
+def test_p1_what_is_done_with_schedules_is_on_the_replica(servers: Replicated) -> None:
+    """As what is done with instances: a schedule that a failover forgets would fire no more, and nobody would know."""
+    hub = durable_hub(servers)
+    replica = servers.on(servers.replicas[0])
+
+    def row() -> dict[Any, Any]:
+        return next((found for part in range(2) if (found := replica.hgetall(key(hub, part, "schedule", "s")))), {})
+
+    with Client(servers.url, hub=hub, options=PATIENT) as client:
+        for number in range(10):
+            client.schedules.create("s", "any", every=3_600, unchecked=True)
+            assert row()[b"revision"] == b"1"
+            client.schedules.pause("s", f"number {number}")
+            assert f"number {number}".encode() in row()[b"state"]
+            client.schedules.delete("s")
+            assert row() == {}
+        with frozen(servers.replicas[0]), Client(servers.url, hub=hub, options=SOON) as hasty:
+            with pytest.raises(NotDurable, match=r"schedule 's'.*0 of 1 replicas had it") as told:
+                hasty.schedules.create("s", "any", every=3_600, unchecked=True)
+            assert (told.value.schedule, told.value.instance) == ("s", "")
+        client.schedules.resume("s")
+        assert row()[b"revision"] == b"2"
+
+
 async def test_a_replica_that_is_gone_is_told() -> None:
     """Killed: the count says how many are left of those that were asked for."""
     with Replicated(2) as servers:

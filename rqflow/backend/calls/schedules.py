@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar, Final
 
 from rqflow.backend.calls.call import Call
 from rqflow.core.events import Payload
@@ -54,10 +55,18 @@ class ScheduleRow:
     """The store's time when this was read."""
 
 
+_UNSURE: Final = (
+    "look at the schedule before asking again, for a trigger would be another one; the next change of it that is "
+    "confirmed confirms this one too"
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateSchedule(Call[bool]):
     """Keep a new schedule. False: a repeat of the same request. Raises ScheduleExists, PayloadTooLarge."""
 
+    promises: ClassVar[bool] = True
+    if_unsure: ClassVar[str] = _UNSURE
     schedule: str
     generation: str
     spec: bytes
@@ -153,6 +162,14 @@ class WriteSchedule(Call[Written]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSchedule(WriteSchedule):
+    """A WriteSchedule of which a client is told that it holds. A scheduler's own can be done again by any other."""
+
+    promises: ClassVar[bool] = True
+    if_unsure: ClassVar[str] = _UNSURE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BreakSchedule(Call[None]):
     """Set a schedule aside, with the reason, until its spec is written anew. Raises as WriteSchedule."""
 
@@ -167,6 +184,8 @@ class DeleteSchedule(Call[None]):
     """Forget a schedule; what it started goes on. Raises ScheduleNotFound; ScheduleChanged if a revision is given and
     is not the current one."""
 
+    promises: ClassVar[bool] = True
+    if_unsure: ClassVar[str] = "asking again is safe: ScheduleNotFound then says that the master has forgotten it"
     schedule: str
     revision: int | None = None
 

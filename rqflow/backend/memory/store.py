@@ -73,6 +73,7 @@ HANDLERS: Final[Mapping[type[Call[Any]], Callable[[Partition, Any], Any]]] = {
     tasks.DropOutbox: receiving.drop_outbox,
     schedules.CreateSchedule: scheduling.create_schedule,
     schedules.WriteSchedule: scheduling.write_schedule,
+    schedules.ChangeSchedule: scheduling.write_schedule,
     schedules.BreakSchedule: scheduling.break_schedule,
     schedules.DeleteSchedule: scheduling.delete_schedule,
     schedules.ReadSchedule: scheduling.read_schedule,

@@ -68,12 +68,14 @@ class Lack:
         """For whoever was to be told that it is accepted."""
         if self.demoted:
             return BackendUnavailable(f"{self.known}; it has become a replica, the next try looks for its master")
-        instance = getattr(call, "instance", "")
+        instance, schedule = getattr(call, "instance", ""), getattr(call, "schedule", "")
+        named = f"schedule {schedule!r}" if schedule else f"instance {instance!r}"
         durability = self.confirmation.durability.text
         return NotDurable(
-            f"instance {instance!r}: accepted by the master, but not known to be as safe as durability {durability} "
+            f"{named}: accepted by the master, but not known to be as safe as durability {durability} "
             f"asks: {self.known}. It goes on unless the master is lost before others have it; {call.if_unsure}",
             instance=instance,
+            schedule=schedule,
             durability=durability,
             replicas=self.replicas,
         )

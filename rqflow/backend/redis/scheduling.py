@@ -9,6 +9,7 @@ from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.checks import check_schedule, check_scheduled
 from rqflow.backend.calls.schedules import (
     BreakSchedule,
+    ChangeSchedule,
     CreateSchedule,
     DeleteSchedule,
     DueSchedules,
@@ -206,6 +207,7 @@ def _end(packed: bytes) -> ScheduledEnd:
 TRANSLATORS: Final[Mapping[type[Call[Any]], Translator]] = {
     CreateSchedule: create_schedule,
     WriteSchedule: write_schedule,
+    ChangeSchedule: write_schedule,
     BreakSchedule: break_schedule,
     DeleteSchedule: delete_schedule,
     ReadSchedule: read_schedule,

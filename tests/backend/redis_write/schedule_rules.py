@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rqflow.backend.calls.schedules import (
     BreakSchedule,
+    ChangeSchedule,
     CreateSchedule,
     DeleteSchedule,
     ListSchedules,
@@ -73,15 +74,14 @@ class ScheduleRules(Ground):
         row = self.known.get(schedule)
         if row is None:
             return
-        self.twins.both(
-            WriteSchedule(
-                partition=self.at(schedule), schedule=schedule, generation=row.generation, revision=row.revision,
-                state=b"1", due_ms=self.due(ms), spec=b"new" if spec else None, result=b"r" if spec else None,
-                ends=len(row.ends), starts=tuple(map(self._start, starts)), stops=self._stops(stop),
-                checks=self._checks(stop),
-                not_before_ms=self.due(bound) if stop % 5 == 0 else None,
-            )
-        )  # fmt: skip
+        step: dict[str, Any] = {
+            "partition": self.at(schedule), "schedule": schedule, "generation": row.generation,
+            "revision": row.revision, "state": b"1", "due_ms": self.due(ms), "spec": b"new" if spec else None,
+            "result": b"r" if spec else None, "ends": len(row.ends), "starts": tuple(map(self._start, starts)),
+            "stops": self._stops(stop), "checks": self._checks(stop),
+            "not_before_ms": self.due(bound) if stop % 5 == 0 else None,
+        }  # fmt: skip
+        self.twins.both(ChangeSchedule(**step) if stop % 2 else WriteSchedule(**step))
 
     def _start(self, place: int) -> ScheduledStart:
         name, run = pick(NAMES, place), f"run{self.number()}"
