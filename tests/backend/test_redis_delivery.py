@@ -27,7 +27,8 @@ HUB = HubInfo(
 )
 PLACE = Place(HUB, Limits())
 A, B = Endpoint("a", 6379), Endpoint("b", 6379)
-FINE = [b"running", b"r", b""]
+FINE = [[[b"running", b"r", b""]], []]
+"""Of a script of many calls: one answer, nothing broken."""
 
 Server = Callable[[Endpoint, RedisCommand], Any]
 
@@ -100,7 +101,7 @@ def test_missing_scripts_are_loaded_once_and_only_their_calls_sent_again() -> No
             return b"sha"
         return FINE if loaded else ServerError("NOSCRIPT No matching script.")
 
-    answers, rounds = sent([outcome(), outcome()], server, routes)
+    answers, rounds = sent([outcome(0), outcome(1)], server, routes)
     assert all(isinstance(answer, Outcome) for answer in answers)
     assert [command[0] for command in rounds[1][A]] == ["SCRIPT", "EVALSHA", "EVALSHA"]
 
@@ -225,8 +226,8 @@ def test_a_script_error_shows_the_line_that_broke() -> None:
 def test_a_reply_that_cannot_be_read_harms_only_its_own_call() -> None:
     """A script of another version, say: an error for one, answers for the others [P7]."""
     attributes = [[b"x", [b"0"] * 22, b"", b"", 0, [b"a", b"{not JSON"]], [], 0, []]
-    replies = iter([[b"running"], [b"err", b"missing", b"x"], FINE, attributes])
-    calls = [outcome(), outcome(), outcome(), Describe(partition=0, instance="x")]
+    replies = iter([[[[b"running"]], []], [[[b"err", b"missing", b"x"]], []], FINE, attributes])
+    calls = [outcome(0), outcome(1), outcome(2), Describe(partition=0, instance="x")]
     answers, _ = sent(calls, lambda _, command: b"sha" if command[0] == "SCRIPT" else next(replies))
     assert isinstance(answers[3], BadValue)
     assert isinstance(answers[0], BackendError)

@@ -70,7 +70,7 @@ def test_a_mark_and_a_wait_go_behind_what_is_promised() -> None:
     assert isinstance(answer, Started)
     assert words == ["EVALSHA", "EVAL", "WAIT"]
     read = ReadOutcome(partition=0, instance="x")
-    (answer,), words = told([read], lambda *_: [b"running", b"r", b""])
+    (answer,), words = told([read], lambda *_: [[[b"running", b"r", b""]], []])
     assert isinstance(answer, Outcome)
     assert words == ["EVALSHA"]
 

@@ -90,8 +90,7 @@ ENTRY: Final = {
     "query": ("instance", "query", "name", "payload", "expires_ms"),
     "wake": (),  # something was put in front of `due`: look at the time again
     "activity": (
-        "instance", "run", "id", "name", "payload", "attempt", "losses", "options", "scheduled_ms",
-        "workflow", "priority", "lane",
+        "instance", "run", "id", "name", "payload", "options", "scheduled_ms", "workflow", "priority", "lane",
     ),
 }  # fmt: skip
 """Fields of a stream entry after `kind`."""

@@ -1,6 +1,7 @@
 -- read_outcome: how an instance stands, and its result if it has one.
 -- ARGV  instance  string
 -- Returns {status, run, result}, or missing.
+-- @many
 -- @include rows
 
 local row = rows.read(instance, 'status', 'run', 'result')

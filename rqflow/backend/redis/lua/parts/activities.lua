@@ -29,15 +29,10 @@ function activities.queue(instance, run, id, record, fields)
   redis.call('HSET', key.outstanding(run), 'a:' .. id, cmsgpack.pack(record))
 end
 
--- The entry's fields, with this attempt and these losses written into them.
+-- The fields of its entry.
 function activities.fields(record)
   local found = redis.call('XRANGE', key.activities(record[7]), record[2], record[2])
-  local fields = found[1] and found[1][2]
-  for i = 1, fields and #fields or 0, 2 do
-    if fields[i] == 'attempt' then fields[i + 1] = record[3] end
-    if fields[i] == 'losses' then fields[i + 1] = record[4] end
-  end
-  return fields
+  return found[1] and found[1][2]
 end
 
 -- Take an attempt back from whoever has it. `fields` are needed if there is to be another.

@@ -18,9 +18,6 @@ end
 function backoffs.finish(instance, run, id, record)
   if not record or record[1] ~= 'backoff' then return end
   local fields = cmsgpack.unpack(redis.call('HGET', key.attempts(run), 'f:' .. id))
-  for i = 1, #fields, 2 do
-    if fields[i] == 'attempt' then fields[i + 1] = record[3] end
-  end
   activities.queue(instance, run, id, record, fields)
   redis.call('HDEL', key.attempts(run), 'f:' .. id)
 end

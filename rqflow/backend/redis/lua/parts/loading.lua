@@ -26,19 +26,20 @@ end
 
 function kinds.task(stream, entry, fields)
   local instance = fields.instance
-  local row = rows.read(instance, 'run', 'task', 'workflow', 'queue', 'length', 'bytes', 'losses', 'build')
+  local read = redis.call('HMGET', key.instance(instance), 'run', 'task', 'queue', 'workflow', 'length', 'bytes', 'build',
+    'losses')
+  local run, queue, workflow, length, bytes = read[1], read[3], read[4], tonumber(read[5]), tonumber(read[6])
   local token = tasks.token(stream, entry)
-  if row.task ~= token then return nil end
+  if read[2] ~= token then return nil end
   -- There may be none: a turn that was kept (see commit) and lost, or an instance that was resumed.
   local news = pages.inbox(instance)
-  local length, bytes = tonumber(row.length), tonumber(row.bytes)
   -- P7: a hole in the answer would make all of it unreadable.
-  if not (length and bytes and row.run and row.workflow and row.queue) then error('its row is spoiled') end
+  if not (length and bytes and run and workflow and queue) then error('its row is spoiled') end
   -- A sticky task comes without history: its worker has the executor, or reads what it lacks.
   local shared = string.sub(stream, #prefix + 1, #prefix + 7) ~= 'worker:'
-  local history = shared and length > 0 and pages.history(row.run, length, bytes) or {}
-  return { 1, instance, row.run, token, row.workflow, row.queue, length, bytes, shared and 0 or length,
-    tonumber(row.losses or 0) + 1, row.build or '', history, news }
+  local history = shared and length > 0 and pages.history(run, length, bytes) or {}
+  return { 1, instance, run, token, workflow, queue, length, bytes, shared and 0 or length,
+    tonumber(read[8] or 0) + 1, read[7] or '', history, news }
 end
 
 function kinds.query(stream, entry, fields)
@@ -54,7 +55,7 @@ function kinds.activity(stream, entry, f)
   if record[5] >= 0 then due.remove('queued', f.id, f.run, f.instance) end
   local details = redis.call('HGET', key.attempts(f.run), 'h:' .. f.id) or ''
   return { 3, f.instance, f.run, tonumber(f.id), entry .. '@' .. f.id .. '@' .. f.run, f.name, record[7], f.workflow,
-    f.payload, tonumber(f.attempt), tonumber(f.losses), f.options, tonumber(f.scheduled_ms), details }
+    f.payload, record[3], record[4], f.options, tonumber(f.scheduled_ms), details }
 end
 
 -- Wake entries that a worker without room would never read must not pile up.

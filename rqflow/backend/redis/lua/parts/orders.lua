@@ -23,7 +23,7 @@ function orders.activities(instance, row, wanted)
     local record = { '', '', 1, 0, tonumber(a.start_ms), total >= 0 and 1 or 0, a.queue, a.name }
     if total >= 0 then due.add(clock.now + total, 'total', a.id, row.run, instance) end
     activities.queue(instance, row.run, a.id, record, { 'kind', 'activity', 'instance', instance, 'run', row.run,
-      'id', a.id, 'name', a.name, 'payload', a.payload, 'attempt', '1', 'losses', '0', 'options', a.options,
+      'id', a.id, 'name', a.name, 'payload', a.payload, 'options', a.options,
       'scheduled_ms', clock.stamp, 'workflow', row.workflow, 'priority', a.priority, 'lane', a.lane })
     if not seen[a.queue] then redis.call('SADD', key.queues(), 'a:' .. a.queue) end
     seen[a.queue] = true

@@ -5,12 +5,14 @@
 
 -- The events that this turn adds to the history, and their size; nil if the inbox has fewer than were consumed.
 function turns.gather(instance, row, consumed, records)
-  local events = consumed > 0 and redis.call('LRANGE', key.inbox(instance), 0, consumed - 1) or {}
+  -- One more than was consumed, to know whether there is more.
+  local events = consumed > 0 and redis.call('LRANGE', key.inbox(instance), 0, consumed) or {}
   if #events < consumed then return nil end
+  local more = table.remove(events, consumed + 1) ~= nil
   for _, record in ipairs(records) do events[#events + 1] = clock.stamp .. ' r ' .. record end
   local bytes = 0
   for _, event in ipairs(events) do bytes = bytes + #event end
-  return { events = events, bytes = bytes, consumed = consumed }
+  return { events = events, bytes = bytes, consumed = consumed, more = more }
 end
 
 -- A refusal if the history would pass its limits.
@@ -29,7 +31,11 @@ function turns.write(instance, row, turn, kept)
   for first = 1, #turn.events, 500 do
     redis.call('RPUSH', key.history(row.run), unpack(turn.events, first, math.min(first + 499, #turn.events)))
   end
-  if turn.consumed > 0 then redis.call('LTRIM', key.inbox(instance), turn.consumed, -1) end
+  if turn.more then
+    redis.call('LTRIM', key.inbox(instance), turn.consumed, -1)
+  elseif turn.consumed > 0 then
+    redis.call('DEL', key.inbox(instance))
+  end
   row.length, row.bytes = row.length + #turn.events, row.bytes + turn.bytes
 end
 
