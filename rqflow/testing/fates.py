@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Final, Literal, NoReturn, TypeAlias, TypeVar
 
 from rqflow.backend.calls.call import Call
-from rqflow.backend.calls.hubs import HubInfo, Limits
 from rqflow.backend.calls.tasks import Entry, Register, Renew, Subscription
-from rqflow.backend.protocol import Backend, SyncBackend, SyncWatch, Watch, unwrap
+from rqflow.backend.protocol import Backend, SyncBackend, unwrap
+from rqflow.testing.passing import PassingBackend, PassingSyncBackend
 
 R = TypeVar("R")
 
@@ -140,21 +140,13 @@ def _tell(told: asyncio.Future[None]) -> None:
         told.set_result(None)
 
 
-class FatedBackend:
+class FatedBackend(PassingBackend):
     """An asynchronous backend under a fate (see `rqflow.backend.protocol.Backend`)."""
 
     def __init__(self, inner: Backend, fate: Fate) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._fate = fate
         self._workers: list[tuple[int, str]] = []
-
-    @property
-    def hub(self) -> HubInfo:
-        return self._inner.hub
-
-    @property
-    def limits(self) -> Limits:
-        return self._inner.limits
 
     async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         arriving = calls[: self._fate.before("call", [type(call).__name__ for call in calls])]
@@ -179,15 +171,6 @@ class FatedBackend:
             await self._hang()
         return entries
 
-    def watch(self, instance: str) -> AbstractAsyncContextManager[Watch]:
-        return self._inner.watch(instance)
-
-    def watch_schedules(self, partition: int) -> AbstractAsyncContextManager[Watch]:
-        return self._inner.watch_schedules(partition)
-
-    async def close(self) -> None:
-        await self._inner.close()
-
     async def lapse(self) -> None:
         """End the leases of all workers that registered here, at once, as if their time had passed."""
         with self._fate.speaking():
@@ -202,21 +185,13 @@ class FatedBackend:
         raise Killed
 
 
-class FatedSyncBackend:
+class FatedSyncBackend(PassingSyncBackend):
     """A blocking backend under a fate: by default that of the thread that keeps a worker's leases."""
 
     def __init__(self, inner: SyncBackend, fate: Fate, *, line: Line = "renewal") -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._fate = fate
         self._line: Line = line
-
-    @property
-    def hub(self) -> HubInfo:
-        return self._inner.hub
-
-    @property
-    def limits(self) -> Limits:
-        return self._inner.limits
 
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         with self._fate.speaking():
@@ -230,9 +205,3 @@ class FatedSyncBackend:
         [answer] = self.send([call])
         found: R = unwrap(answer)
         return found
-
-    def watch(self, instance: str) -> AbstractContextManager[SyncWatch]:
-        return self._inner.watch(instance)
-
-    def close(self) -> None:
-        self._inner.close()

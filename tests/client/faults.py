@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from rqflow.backend.calls.call import Call
-from rqflow.backend.calls.hubs import HubInfo, Limits
 from rqflow.backend.calls.tasks import Entry, Subscription
-from rqflow.backend.protocol import Backend, SyncBackend, SyncWatch, Watch
+from rqflow.backend.protocol import Backend, SyncBackend
 from rqflow.errors import BackendFull, BackendUnavailable
+from rqflow.testing.passing import PassingBackend, PassingSyncBackend
 
 R = TypeVar("R")
 
@@ -49,20 +48,12 @@ class Faults:
             raise BackendUnavailable(BROKEN)
 
 
-class BreakingSyncBackend:
+class BreakingSyncBackend(PassingSyncBackend):
     """A blocking backend with faults."""
 
     def __init__(self, inner: SyncBackend, faults: Faults) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._faults = faults
-
-    @property
-    def hub(self) -> HubInfo:
-        return self._inner.hub
-
-    @property
-    def limits(self) -> Limits:
-        return self._inner.limits
 
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         self._faults.going()
@@ -75,27 +66,13 @@ class BreakingSyncBackend:
     def call(self, call: Call[R]) -> R:
         raise NotImplementedError
 
-    def watch(self, instance: str) -> AbstractContextManager[SyncWatch]:
-        return self._inner.watch(instance)
 
-    def close(self) -> None:
-        self._inner.close()
-
-
-class BreakingBackend:
+class BreakingBackend(PassingBackend):
     """An asynchronous backend with faults."""
 
     def __init__(self, inner: Backend, faults: Faults) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._faults = faults
-
-    @property
-    def hub(self) -> HubInfo:
-        return self._inner.hub
-
-    @property
-    def limits(self) -> Limits:
-        return self._inner.limits
 
     async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         self._faults.going()
@@ -112,12 +89,3 @@ class BreakingBackend:
         self, partition: int, worker: str, subscription: Subscription, timeout: timedelta
     ) -> Sequence[Entry]:
         raise NotImplementedError
-
-    def watch(self, instance: str) -> AbstractAsyncContextManager[Watch]:
-        return self._inner.watch(instance)
-
-    def watch_schedules(self, partition: int) -> AbstractAsyncContextManager[Watch]:
-        return self._inner.watch_schedules(partition)
-
-    async def close(self) -> None:
-        await self._inner.close()

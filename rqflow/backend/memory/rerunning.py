@@ -8,7 +8,7 @@ from rqflow.backend.calls.reruns import Rerun
 from rqflow.backend.memory.closing import terminate
 from rqflow.backend.memory.partition import Partition
 from rqflow.backend.memory.rows import Row
-from rqflow.backend.memory.starting import enter, remember_of, replace
+from rqflow.backend.memory.starting import enter, new_row, replace
 from rqflow.core.states import CLOSED
 from rqflow.core.wire import stored
 from rqflow.errors import InstanceExists, InstanceNotClosed, InstanceNotFound
@@ -37,24 +37,16 @@ def rerun(partition: Partition, call: Rerun) -> Started:
 
 
 def _row(partition: Partition, call: Rerun, before: Row | None) -> Row:
-    row = Row(
+    row = new_row(
+        partition,
+        call,
+        before,
         instance=call.instance,
-        run=call.run,
-        first_run=call.run,
-        workflow=call.workflow,
-        queue=call.queue,
-        status="pending",
-        order=partition.rows.next_order(),
-        created_at_ms=partition.now_ms,
         retention_ms=call.retention_ms,
-        attributes=dict(call.attributes),
-        custom_status=call.status,
-        priority=call.priority,
-        lane=call.lane,
         timeout_ms=call.timeout_ms,
+        custom_status=call.status,
         reason=call.reason,
     )
-    remember_of(row, before)
     row.remember(call.run, created=True)
     for event in call.history:
         row.history.append(event)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 from rqflow.backend.calls.instances import Start, Started
 from rqflow.backend.memory.agenda import Item
 from rqflow.backend.memory.closing import set_deadline, tell_schedule, terminate
@@ -13,6 +15,7 @@ from rqflow.backend.memory.partition import Partition, ms_of, span_ms
 from rqflow.backend.memory.rows import Row
 from rqflow.backend.memory.streams import Ticket, workflows_of
 from rqflow.core.events import ChildFailed, ChildStarted, ParentLink
+from rqflow.core.options import Attributes
 from rqflow.core.states import CLOSED
 from rqflow.core.wire import RUN_SCOPE, encode, split_stored, stored
 from rqflow.errors import InstanceExists
@@ -59,34 +62,58 @@ def replace(partition: Partition, old: Row) -> None:
 def _create(partition: Partition, call: Start, before: Row | None) -> Row:
     now_ms = partition.now_ms
     start_at_ms = max(now_ms + span_ms(call.delay), 0 if call.at is None else ms_of(call.at))
-    row = Row(
+    row = new_row(
+        partition,
+        call,
+        before,
         instance=call.instance,
-        run=call.run,
-        first_run=call.run,
-        workflow=call.workflow,
-        queue=call.queue,
-        status="pending",
-        order=partition.rows.next_order(),
-        created_at_ms=now_ms,
-        start_at_ms=start_at_ms if start_at_ms > now_ms else None,
         retention_ms=span_ms(call.retention),
-        attributes=dict(call.attributes),
-        custom_status=call.status,
-        priority=call.priority,
-        lane=call.lane,
         timeout_ms=None if call.timeout is None else span_ms(call.timeout),
+        start_at_ms=start_at_ms if start_at_ms > now_ms else None,
+        custom_status=call.status,
     )
-    remember_of(row, before)
     row.remember(call.run, created=True)
     enter(partition, row, call.started)
     return row
 
 
-def remember_of(row: Row, before: Row | None) -> None:
-    """A late repeat of what was asked of the instance that had the id must not reach the one that has it now."""
+class Birth(Protocol):
+    """What each call and letter says that begins an instance."""
+
+    @property
+    def run(self) -> str: ...
+    @property
+    def workflow(self) -> str: ...
+    @property
+    def queue(self) -> str: ...
+    @property
+    def attributes(self) -> Attributes: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def lane(self) -> str: ...
+
+
+def new_row(partition: Partition, birth: Birth, before: Row | None, *, instance: str, **more: Any) -> Row:
+    """An instance that has not begun. A late repeat of what was asked of the one that had its id must not reach it."""
+    row = Row(
+        instance=instance,
+        run=birth.run,
+        first_run=birth.run,
+        workflow=birth.workflow,
+        queue=birth.queue,
+        status="pending",
+        order=partition.rows.next_order(),
+        created_at_ms=partition.now_ms,
+        attributes=dict(birth.attributes),
+        priority=birth.priority,
+        lane=birth.lane,
+        **{"custom_status": b"", **more},
+    )
     if before is not None:
         row.requests = before.requests
         row.remember(before.first_run, created=True)
+    return row
 
 
 def enter(partition: Partition, row: Row, started: bytes) -> None:
@@ -142,25 +169,16 @@ def start_by_letter(partition: Partition, letter: StartLetter) -> None:
         return
     if existing is not None:
         replace(partition, existing)
-    row = Row(
+    row = new_row(
+        partition,
+        letter,
+        existing,
         instance=letter.to,
-        run=letter.run,
-        first_run=letter.run,
-        workflow=letter.workflow,
-        queue=letter.queue,
-        status="pending",
-        order=partition.rows.next_order(),
-        created_at_ms=partition.now_ms,
         retention_ms=letter.retention_ms,
-        attributes=dict(letter.attributes),
-        custom_status=b"",
-        priority=letter.priority,
-        lane=letter.lane,
         timeout_ms=letter.timeout_ms,
         parent=letter.parent,
         order_of=letter.order,
     )
-    remember_of(row, existing)
     enter(partition, row, letter.body)
     if letter.parent is not None and letter.tell_start:
         body = encode(ChildStarted(id=letter.parent.command, run=row.run))
