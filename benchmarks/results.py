@@ -77,7 +77,7 @@ async def measure(
     """A result again and again, at each run: of every player in every work. One that cannot is not asked again."""
     for work in works:
         results = [
-            Result(work=work, player=player, why_not=work.missing)
+            Result(work=work, player=player)
             for player in taking_part(work.key, peers=peers)
             if not players or player.key in players
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchmarks.meters import Lap
 
@@ -65,8 +65,6 @@ class Work:
     workers: int | None = None
     """So many, whatever was asked for."""
     cache: int = 1_000
-    missing: str = ""
-    """Why it cannot be done yet."""
 
     def cost_units(self, laps: Sequence[Lap]) -> int:
         """So many workflows share what the last step cost."""
@@ -166,11 +164,17 @@ WORKS: tuple[Work, ...] = (
     ),
     Work(
         key="W3L",
-        title="the same with `local=True` activities",
-        steps=(),
+        title="the same with `local=True` activities: ten in one turn",
+        steps=(replace(_TEN, act="ten local"),),
         figures=rate("activities", 10),
         targets={"activities/s": at_least(25_000)},
-        missing="`local=True` activities do not exist yet",
+    ),
+    Work(
+        key="W3D",
+        title='the same with `local="durable"` activities: each is made durable before the next',
+        steps=(replace(_TEN, act="ten durable"),),
+        figures=rate("activities", 10),
+        targets={"activities/s": at_least(10_000)},
     ),
     Work(
         key="W4",

@@ -47,6 +47,8 @@ async def acts(place: Place) -> AsyncIterator[Mapping[str, Act]]:
             "flood": ours.flood,
             "one": ours.each(flows.one, NUMBER),
             "sequence of 10": ours.each(flows.sequence, 10),
+            "ten local": ours.each(flows.local_sequence, 10, False),
+            "ten durable": ours.each(flows.local_sequence, 10, True),
             "fan-out": ours.fan_out,
             "long sequence": ours.long_sequence,
             "naps": ours.naps,

@@ -32,6 +32,19 @@ async def sequence(steps: int) -> int:
     return steps
 
 
+local_echo = echo.options(local=True)
+durable_echo = echo.options(local="durable")
+
+
+@workflow
+async def local_sequence(steps: int, durable: bool) -> int:
+    """So many local activities, one after the other."""
+    step = durable_echo if durable else local_echo
+    for number in range(steps):
+        await step(number)
+    return steps
+
+
 @workflow
 async def fan_out(width: int) -> int:
     """So many activities at a time."""
@@ -95,5 +108,7 @@ async def root() -> int:
     return sum(await asyncio.gather(middle(1), middle(1)))
 
 
-REGISTRY = Registry([one, sequence, fan_out, nap, naps, sleeper, remembering, root, middle, leaf, echo, hundred_bytes])
+REGISTRY = Registry(
+    [one, sequence, local_sequence, fan_out, nap, naps, sleeper, remembering, root, middle, leaf, echo, hundred_bytes]
+)
 """For those who run a worker of their own."""
