@@ -46,5 +46,5 @@ class UnknownNames:
             token=task.token,
             activity=activity,
             delay=timedelta(seconds=min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(count, 10))),
-            unknown=name,
+            unknown=f"{name} (local)" if local else name,  # no workflow has such a name
         )

@@ -104,6 +104,7 @@ async def tries(word: str, good: int) -> int:
 @workflow
 async def gate(word: str) -> str:
     """One that waits."""
+    workflow.on_query("word", lambda: word)
     return await gated(word)
 
 

@@ -182,6 +182,7 @@ async def test_a_slow_local_activity_holds_nobody_up(ground: Ground) -> None:
         await ground.grown(slow, 2)
         for number in range(3):
             assert await ground.result(await ground.start(row, f"b{number}", 2)) == [f"B{number}0", f"B{number}1"]
+        assert await ground.query(slow, "word") == "slow"
         assert not worker.desk.idle
         GATES["slow"].set()
         assert await ground.result(slow) == "SLOW"
