@@ -17,6 +17,7 @@ PACKAGE = ROOT / "rqflow"
 
 FLOORS = {
     "errors": 1,
+    "values": 1,
     "converters": 2,
     "settings": 2,
     "core": 3,

@@ -5,13 +5,13 @@ Each command carries what the store needs to carry it out; `record_of` gives wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias, assert_never
 
 from rqflow.core import events
 from rqflow.core.events import Payload, Record
 from rqflow.core.options import ActivityOptions, Attributes, ChildOptions
+from rqflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ belongs to: commands are numbered 1, 2, 3 … in the order in which the code giv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from rqflow.values import dataclass
 
 Payload: TypeAlias = bytes
 """A user's value, encoded by a converter: the engine never looks inside."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.outlook import Outlook
 from rqflow.backend.calls.tasks import FireDue, Sweep, Take, Taken
 from rqflow.errors import BackendError, LeaseLost, RqflowError
+from rqflow.values import dataclass
 from rqflow.worker.intake import Intake
 from rqflow.worker.item import Item
 from rqflow.worker.listener import Listener

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.tasks import CancelNotice, Task
+from rqflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

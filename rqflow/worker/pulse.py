@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import dataclass
+
+from rqflow.values import dataclass
 
 logger = logging.getLogger("rqflow.worker")
 

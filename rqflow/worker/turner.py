@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rqflow.backend.calls.tasks import QueryTask, WorkflowTask
 from rqflow.errors import RqflowError
+from rqflow.values import dataclass
 from rqflow.worker.histories import Histories
 from rqflow.worker.item import Outlet
 from rqflow.worker.questions import Questions, refused

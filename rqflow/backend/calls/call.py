@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
+
+from rqflow.values import dataclass
 
 R = TypeVar("R", covariant=True)
 

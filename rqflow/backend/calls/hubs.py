@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.durability import MEMORY
 from rqflow.backend.calls.tasks import WorkerRecord
+from rqflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

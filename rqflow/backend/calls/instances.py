@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 from rqflow.backend.calls.call import Call
 from rqflow.core.events import Payload
 from rqflow.core.options import Attributes, AttributeValue, ConflictPolicy, ReusePolicy
+from rqflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

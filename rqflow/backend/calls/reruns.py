@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.instances import Started
 from rqflow.core.events import Payload
 from rqflow.core.options import Attributes
+from rqflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,13 @@ started and the next slot written by one WriteSchedule, or nothing of it happens
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Final
 
 from rqflow.backend.calls.call import Call
 from rqflow.core.events import Payload
 from rqflow.core.options import Attributes
+from rqflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rqflow.backend.calls.call import Call
+from rqflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

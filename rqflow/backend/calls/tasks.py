@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -11,6 +10,7 @@ from rqflow.backend.calls.instances import Answer
 from rqflow.backend.calls.outlook import Outlook
 from rqflow.core.commands import Close, Command
 from rqflow.core.events import Payload
+from rqflow.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from rqflow.backend.calls.call import Call
@@ -24,6 +23,7 @@ from rqflow.errors import (
     ScheduleExists,
     ScheduleNotFound,
 )
+from rqflow.values import dataclass
 
 R = TypeVar("R")
 
