@@ -114,6 +114,8 @@ class Activities:
     def _ended(self, running: Running, mode: Mode, work: asyncio.Task[None]) -> None:
         # Not in a `finally` of the coroutine: one that is canceled before its first step never enters its body.
         del self._running[running]
+        # Breaks the circle of attempt, task and context: thousands a second are no work for the collector.
+        running.interrupt = _nothing
         self.slots.free(mode)
         self.finished += 1
         if not work.cancelled() and (error := work.exception()) is not None:
@@ -188,6 +190,10 @@ class Activities:
 
 def _cancel(work: asyncio.Task[None]) -> None:
     work.cancel("the activity is not wanted any more, or its time is up")
+
+
+def _nothing(hard: bool) -> None:
+    """There is nothing left to stop."""
 
 
 def _ignore(answer: Any) -> None:

@@ -13,6 +13,7 @@ from rqflow.backend.calls.hubs import ReadStats
 from rqflow.backend.calls.tasks import Sweep
 from rqflow.backend.opening import open_backend, open_sync_backend
 from rqflow.backend.protocol import Backend
+from rqflow.worker.collector import sparing
 from rqflow.worker.options import WorkerOptions
 from rqflow.worker.supervisor import supervise
 from rqflow.worker.worker import Worker
@@ -79,12 +80,13 @@ async def _serve(service: Service) -> int:
         leases = await asyncio.to_thread(open_sync_backend, url, hub, allow_eviction=eviction)
         try:
             signals = _Signals()
-            for _ in range(BURST_ROUNDS):
-                worker = Worker(registry, backend=backend, leases=leases, options=service.options)
-                signals.listen(worker)
-                await worker.run()
-                if signals.count or not service.options.burst or not await _left_behind(backend, worker):
-                    break
+            with sparing():
+                for _ in range(BURST_ROUNDS):
+                    worker = Worker(registry, backend=backend, leases=leases, options=service.options)
+                    signals.listen(worker)
+                    await worker.run()
+                    if signals.count or not service.options.burst or not await _left_behind(backend, worker):
+                        break
             return COLD if signals.count > 1 else 0
         finally:
             leases.close()

@@ -63,6 +63,7 @@ class ThreadPool:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
+            del job  # while it waits for the next one, it must not keep what this one had
 
     def _tell(self, loop: asyncio.AbstractEventLoop, how: Callable[..., None], *args: object) -> None:
         try:
