@@ -43,6 +43,8 @@ class Binding:
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Values by parameter name, of a call. Raises BadValue."""
         bound = dict(zip(self.positional, args, strict=False))
+        if len(args) == len(self.parameters) == len(self.positional) and not kwargs:
+            return bound
         if len(args) > len(self.positional):
             if not self.var_positional:
                 raise BadValue(f"{self.where} takes {self._count()}, {len(args)} were given; it takes {self._listed()}")
@@ -67,13 +69,16 @@ class Binding:
         for name in values:
             if name not in self.parameters:
                 raise self._unexpected(name)
-        self._check_missing(values)
+        if len(values) < len(self.parameters):
+            self._check_missing(values)
         return values
 
     def as_call(self, found: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Bound values as positional and named arguments: by name alone where every parameter allows it.
 
         Raises BadValue."""
+        if not (self.needs_places or self.var_keyword):
+            return (), found
         args: list[Any] = []
         if self.needs_places:
             # A gap among those that go by position is filled with its default.

@@ -35,7 +35,7 @@ def names_around(function: Callable[..., Any], depth: int) -> dict[str, Any] | N
 class Parameters:
     """How one function is called through payloads. Annotations are resolved at the first use."""
 
-    __slots__ = ("_hints", "_plans", "binding", "converter", "function", "where")
+    __slots__ = ("_hints", "_plans", "_where_result", "binding", "converter", "function", "where")
 
     def __init__(
         self, function: Callable[..., Any], where: str, converter: Converter, names: dict[str, Any] | None = None
@@ -43,6 +43,7 @@ class Parameters:
         self.function = function
         self.where = where
         """How messages name the function: `workflow checkout`."""
+        self._where_result = f"{where}, result"
         self.converter = converter
         self.binding = Binding(inspect.signature(function), where)
         self._plans: dict[str, Plan] | None = None
@@ -69,7 +70,7 @@ class Parameters:
             elif parameter.kind is Parameter.VAR_KEYWORD:
                 hint = types.GenericAlias(dict, (str, hint))
             plans[name] = self.converter.plan(hint, f"{self.where}, parameter {name}")
-        plans[_RETURN] = self.converter.plan(hints.get(_RETURN, Any), f"{self.where}, result")
+        plans[_RETURN] = self.converter.plan(hints.get(_RETURN, Any), self._where_result)
         return plans
 
     def encode_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
@@ -133,12 +134,13 @@ class Parameters:
 
     def encode_result(self, value: Any) -> bytes:
         """What the function returned. Raises BadValue."""
-        return dump(self.plans[_RETURN].write, value, f"{self.where}, result")
+        plans = self._plans or self.plans
+        return dump(plans[_RETURN].write, value, self._where_result)
 
     def decode_result(self, payload: bytes) -> Any:
         """What the function had returned. Raises BadValue."""
-        where = f"{self.where}, result"
-        return read(self.plans[_RETURN].read, load(payload, where), where)
+        plans = self._plans or self.plans
+        return read(plans[_RETURN].read, load(payload, self._where_result), self._where_result)
 
 
 def _same(value: Any) -> Any:

@@ -22,9 +22,10 @@ def pending(source: asyncio.Future[S], decode: Callable[[S], R], *, keep: bool =
     """A future of the decoded value. Unless `keep`, its cancellation reaches `source`: nobody waits for that any more.
 
     What `decode` raises is what the future fails with."""
-    target: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+    target: asyncio.Future[R] = source.get_loop().create_future()
 
     def arrived(done: asyncio.Future[S]) -> None:
+        target.remove_done_callback(left)  # it would find nothing to do
         if target.done():
             if not done.cancelled():
                 done.exception()  # seen: whoever cancelled the wait does not care how it ended

@@ -42,9 +42,19 @@ def load_json(data: bytes | str) -> Any:
         raise BadValue(f"not JSON: {error}") from error
     if len(data) >= 19 and _LONG_NUMBER.search(data):
         value = _load_exact(data)
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and not _fits(value, MAX_DEPTH):
+    if len(data) > MAX_DEPTH and data.count(b"[") + data.count(b"{") > MAX_DEPTH and not _fits(value, MAX_DEPTH):
         raise BadValue(f"nested deeper than {MAX_DEPTH} levels")
     return value
+
+
+def load_header(data: bytes) -> Any:
+    """The value in JSON text whose reader looks at the type of each part. Raises BadValue.
+
+    Such a reader meets no integer of more than 64 bits (it comes as a float) and no depth that it did not ask for."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise BadValue(f"not JSON: {error}") from error
 
 
 def _dump_exact(value: Any) -> bytes:

@@ -40,9 +40,9 @@ def apply(run: LiveRun, event: News) -> None:
             if send := run.ledger.waiter(event.id, SendFuture, "the delivery of a message"):
                 send.set_exception(signal_error(send.name, decode_failure(event.payload)))
         case events.SignalReceived():
-            run.mailbox.deliver(run.news, event)
+            run.open_mailbox().deliver(run.news, event)
         case events.UpdateRequested():
-            run.updates.deliver(run.news, event)
+            run.open_updates().deliver(run.news, event)
         case events.CancelRequested():
             _cancel(run, event)
         case events.WorkflowRerun():

@@ -53,7 +53,7 @@ def wish_to_continue(error: BaseException) -> ContinueAsNew | None:
 
 def carried(run: LiveRun, rest: Sequence[Stamped]) -> tuple[News, ...]:
     """What the next run gets: signals and updates that the code has not read, then what came after the end."""
-    kept: list[tuple[int, News]] = [*run.mailbox.unread(), *run.updates.unread()]
+    kept: list[tuple[int, News]] = [*run.open_mailbox().unread(), *run.open_updates().unread()]
     later: list[News] = [
         each.event
         for each in rest

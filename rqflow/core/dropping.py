@@ -33,9 +33,12 @@ def drop(run: LiveRun) -> None:
         # Breaks the circle of task, future and wake-up, so that memory is free without the collector.
         waiter.cancel()
     run.loop.drop()
-    run.mailbox.forget()
-    run.updates.forget()
-    run.queries, run.predicates = {}, []
+    if run.mailbox is not None:
+        run.mailbox.forget()
+    if run.updates is not None:
+        run.updates.forget()
+    run.queries.clear()
+    run.predicates.clear()
 
 
 def _close_all(run: LiveRun, tasks: Sequence[asyncio.Task[Any]]) -> None:

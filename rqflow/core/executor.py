@@ -73,6 +73,8 @@ class _Batch:
     @property
     def ended_outside(self) -> bool:
         """The code was not asked, or a limit refused what it wanted: that may be more than was recorded."""
+        if self.end is None:
+            return False
         if isinstance(self.end, WorkflowFailed):
             return decode_failure(self.end.payload).kind == "limit"
         return isinstance(self.end, WorkflowTerminated | WorkflowTimedOut)
@@ -178,8 +180,9 @@ class Executor:
         self.size += batch.size
         close, warnings = self._apply(run, batch)
         run.replaying = False
-        _check_followed(run, len(batch.records), close)
-        again, commands = run.ledger.take_again(), run.ledger.take()
+        if batch.records:
+            _check_followed(run, len(batch.records), close)
+        again, commands = run.ledger.take_again() if batch.rerun else (), run.ledger.take()
         if batch.end is not None:
             _check_end(run, batch, close)
             self.ended, close, commands, again = True, None, (), ()
@@ -197,9 +200,10 @@ class Executor:
                 self.ended = True
                 if isinstance(close, Continue):
                     close = replace(close, carried=carried(run, batch.news[position + 1 :]))
-                run.updates.end(carried=isinstance(close, Continue))
+                if run.updates is not None:
+                    run.updates.end(carried=isinstance(close, Continue))
             run.ledger.settle(replaying=run.replaying and not batch.ended_outside)
-            if position + 1 == batch.old_news or close is not None:
+            if batch.old_records and (position + 1 == batch.old_news or close is not None):
                 _check_followed(run, batch.old_records, close)
             if close is not None:
                 if run.replaying and batch.end is None:

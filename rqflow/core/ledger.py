@@ -117,7 +117,7 @@ class Ledger:
         self._followed = {} if follow else None
         self._local = []
         self._next = 0
-        self._effects = {record.id: record for record in records if isinstance(record, SideEffectRecorded)}
+        self._effects = {each.id: each for each in records if isinstance(each, SideEffectRecorded)} if records else {}
 
     def recorded_effect(self, id: int) -> SideEffectRecorded | None:
         """What the history has for this side effect."""

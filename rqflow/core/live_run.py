@@ -42,8 +42,9 @@ class LiveRun(Wishes):
 
     def __init__(self, started: WorkflowStarted, at_ms: int, soft_events: int) -> None:
         super().__init__(started)
-        self.mailbox = Mailbox(self.loop, self.gate)
-        self.updates = Updates(self.loop, self.gate, self.ledger)
+        self.mailbox: Mailbox | None = None
+        """Made for the first signal or receiver, as `updates` for theirs: most runs have neither."""
+        self.updates: Updates | None = None
         self.queries: dict[str, Callable[[Payload], Payload]] = {}
         self.predicates: list[tuple[Callable[[], bool], RunFuture[None]]] = []
         self.context = Context()
@@ -90,10 +91,10 @@ class LiveRun(Wishes):
     # ---- listening ---------------------------------------------------------------------------------------------
 
     def receive(self, name: str) -> asyncio.Future[Payload]:
-        return self.mailbox.receive(name)
+        return self.open_mailbox().receive(name)
 
     def on_signal(self, name: str, handler: Callable[[Payload], Awaitable[None] | None]) -> None:
-        self.mailbox.handle(name, handler)
+        self.open_mailbox().handle(name, handler)
 
     def on_query(self, name: str, handler: Callable[[Payload], Payload]) -> None:
         self.gate.check("workflow.on_query")
@@ -105,7 +106,7 @@ class LiveRun(Wishes):
         handler: Callable[[Payload], Awaitable[Payload]],
         validator: Callable[[Payload], None] | None,
     ) -> None:
-        self.updates.handle(name, handler, validator)
+        self.open_updates().handle(name, handler, validator)
 
     def wait_until(self, predicate: Callable[[], bool]) -> asyncio.Future[None]:
         future: RunFuture[None] = self.loop.create_future()
@@ -118,6 +119,18 @@ class LiveRun(Wishes):
         raise ContinueAsNew(workflow, payload)
 
     # ---- the executor's side -----------------------------------------------------------------------------------
+
+    def open_mailbox(self) -> Mailbox:
+        """Its signals."""
+        if self.mailbox is None:
+            self.mailbox = Mailbox(self.loop, self.gate)
+        return self.mailbox
+
+    def open_updates(self) -> Updates:
+        """Its updates."""
+        if self.updates is None:
+            self.updates = Updates(self.loop, self.gate, self.ledger)
+        return self.updates
 
     def fire_predicate(self) -> bool:
         """Resolve the first predicate that holds now. False if none does."""

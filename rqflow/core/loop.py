@@ -113,7 +113,10 @@ class RunLoop(GuardedLoop):
     def drop(self) -> None:
         """Forget everything; used once, when the run is let go. It also breaks the circle with the run, so that
         memory is free without the collector."""
-        self.tasks, self._ready, self.lost, self.main, self.run_of_loop = {}, [], Lost(), None, None
+        self.tasks.clear()
+        self._ready.clear()
+        self.lost.clear()
+        self.main = self.run_of_loop = None
 
     # ---- what asyncio asks of a loop -----------------------------------------------------------------------------
 

@@ -26,6 +26,12 @@ class Lost:
         if not task.cancelled() and task._log_traceback:
             (self._unread if task.watchers else self._forgotten).append(task)
 
+    def clear(self) -> None:
+        """Nobody will ask any more."""
+        self.errors.clear()
+        self._forgotten.clear()
+        self._unread.clear()
+
     def take(self, *, last: bool) -> list[tuple[str, BaseException]]:
         """The exceptions that nobody has read and nobody waits for, each with the place it came from, each once.
 

@@ -73,5 +73,5 @@ def _run_until_quiet(run: LiveRun, limit: int) -> None:
     left = limit - run.loop.run_until_quiet(limit)
     while run.predicates and not run.loop.stopped and run.fire_predicate():
         left -= 1 + run.loop.run_until_quiet(left)
-    if not run.loop.stopped:
+    if run.updates is not None and not run.loop.stopped:
         run.updates.refuse_unknown()

@@ -10,12 +10,15 @@ the instance and survives continue-as-new, `r` for the run.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import timedelta
+from functools import lru_cache
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Final, get_args
 
-from rqflow.converters.json import dump_json, load_json
+from rqflow.converters.json import dump_json, load_header, load_json
 from rqflow.core import events
 from rqflow.core.events import Event, ParentLink, ScheduleLink, Stamped
 from rqflow.core.failure import Failure
@@ -28,6 +31,9 @@ VERSION: Final = 1
 INSTANCE_SCOPE: Final = "i"
 RUN_SCOPE: Final = "r"
 
+KEPT_OPTIONS: Final = 500
+"""Options of activities that are kept as read or written: most calls of an activity have the same."""
+
 
 def _members(union: Any) -> list[type[Any]]:
     found: list[type[Any]] = []
@@ -36,10 +42,19 @@ def _members(union: Any) -> list[type[Any]]:
     return found
 
 
+def _getter(*names: str) -> Callable[[Any], Sequence[Any]]:
+    if len(names) == 1:
+        get = attrgetter(*names)
+        return lambda event: (get(event),)
+    return attrgetter(*names) if names else lambda event: ()
+
+
 _TYPES: Final[dict[str, type[Any]]] = {cls.__name__: cls for cls in _members(Event)}
 _HEADER: Final[dict[type[Any], tuple[str, ...]]] = {
     cls: tuple(field.name for field in fields(cls) if field.name != "payload") for cls in _TYPES.values()
 }
+_FIELDS: Final[dict[type[Any], Callable[[Any], Sequence[Any]]]] = {cls: _getter(*_HEADER[cls]) for cls in _HEADER}
+"""The values of the fields in the header."""
 _ON_THE_WIRE: Final[dict[str, frozenset[type[Any]]]] = {
     "int": frozenset({int}),
     "str": frozenset({str}),
@@ -66,17 +81,15 @@ _HAS_PAYLOAD: Final[frozenset[type[Any]]] = frozenset(
 
 _LATE: Final = frozenset({events.ActivityScheduled, events.ActivityCompleted, events.ActivityFailed})
 """Their last field is written only where it says something: others do without, and so did earlier versions."""
+_PARENT: Final = 2 + _HEADER[events.WorkflowStarted].index("parent")
 
 
 def encode(event: Event) -> bytes:
     """The event as bytes."""
     cls = type(event)
-    header: list[Any] = [VERSION, cls.__name__]
-    for name in _HEADER[cls]:
-        value = getattr(event, name)
-        header.append([value.instance, value.run, value.command] if isinstance(value, ParentLink) else value)
+    header: list[Any] = [VERSION, cls.__name__, *_FIELDS[cls](event)]
     if cls is events.WorkflowStarted:
-        _write_schedule(header)
+        _write_links(header)
     elif cls in _LATE and (header[-1] is None or header[-1] is False):
         header.pop()
     if cls in _HAS_PAYLOAD:
@@ -84,9 +97,11 @@ def encode(event: Event) -> bytes:
     return dump_json(header)
 
 
-def _write_schedule(header: list[Any]) -> None:
-    """The link to a schedule is written only where there is one: the last field of a start."""
-    link = header.pop()
+def _write_links(header: list[Any]) -> None:
+    """Of a start. The link to a schedule is written only where there is one: it is the last field."""
+    parent, link = header[_PARENT], header.pop()
+    if parent is not None:
+        header[_PARENT] = [parent.instance, parent.run, parent.command]
     if link is not None:
         result = None if link.last_result is None else b64encode(link.last_result).decode()
         header.append([link.schedule, link.slot_ms, link.last_success_ms, result])
@@ -96,7 +111,7 @@ def decode(data: bytes) -> Event:
     """The event that `encode` wrote. Raises UnknownVersion, UnknownEvent, CorruptEvent."""
     header, _, payload = data.partition(b"\n")
     try:
-        parts = load_json(header)
+        parts = load_header(header)
     except BadInput as error:
         raise CorruptEvent(f"event header is no JSON: {error}") from error
     if not isinstance(parts, list) or len(parts) < 2 or type(parts[0]) is not int or not isinstance(parts[1], str):
@@ -216,6 +231,7 @@ def _span(value: Any) -> timedelta | None:
     return None if value is None else timedelta(milliseconds=value)
 
 
+@lru_cache(maxsize=KEPT_OPTIONS)
 def encode_options(options: ActivityOptions) -> bytes:
     """An activity's options, for its task: what the worker needs to time and retry it."""
     retry = options.retry
@@ -238,6 +254,7 @@ def encode_options(options: ActivityOptions) -> bytes:
     )
 
 
+@lru_cache(maxsize=KEPT_OPTIONS)
 def decode_options(data: bytes) -> ActivityOptions:
     """The options that `encode_options` wrote. Raises CorruptEvent."""
     try:

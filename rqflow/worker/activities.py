@@ -85,20 +85,21 @@ class Activities:
         if activity is None:
             outlet.offer(Item(self._unknown.give_back(task), answered=_ignore, token=task.token))
             return
+        loop = asyncio.get_running_loop()
         try:
             options = decode_options(task.options)
         except CorruptEvent as error:
-            running = Running(task, ActivityOptions(), outlet, payload_limit=self._payload_limit)
+            running = Running(task, ActivityOptions(), outlet, now=loop.time, payload_limit=self._payload_limit)
             self.telling.tell(running, final(running, refusal(error)))
             return
         mode = mode_of(activity, task, self._options)
         if mode != activity.mode and not self.slots.process_is_free:
             outlet.offer(Item(later(task), answered=_ignore, token=task.token))
             return
-        running = Running(task, options, outlet, payload_limit=self._payload_limit)
+        running = Running(task, options, outlet, now=loop.time, payload_limit=self._payload_limit)
         self._begun = running.began
         self.slots.occupy(mode)
-        work = asyncio.get_running_loop().create_task(self._attempt(activity, running, mode))
+        work = loop.create_task(self._attempt(activity, running, mode))
         self._running[running] = work
         work.add_done_callback(partial(self._ended, running, mode))
         if mode == "async":

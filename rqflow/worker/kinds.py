@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
@@ -23,15 +24,15 @@ class Kinds:
         self._grace = options.kill_grace
         self._payload_limit = payload_limit
 
-    async def run(self, activity: Activity[..., Any], running: Running, mode: Mode) -> Payload:
-        """The encoded result. Raises Unfit, ChildRaised, ProcessDied and whatever the code raises."""
+    def run(self, activity: Activity[..., Any], running: Running, mode: Mode) -> Awaitable[Payload]:
+        """The encoded result. Awaiting it raises Unfit, ChildRaised, ProcessDied and whatever the code raises."""
         payload = running.task.payload
         if mode == "async":
-            return await call_async(activity, payload)
+            return call_async(activity, payload)
         if mode == "thread":
             context = contextvars.copy_context()
-            return await self._threads.run(partial(context.run, call, activity, payload))
-        return await run_isolated(activity, running, payload_limit=self._payload_limit, grace=self._grace)
+            return self._threads.run(partial(context.run, call, activity, payload))
+        return run_isolated(activity, running, payload_limit=self._payload_limit, grace=self._grace)
 
     def close(self) -> None:
         """Let idle threads go."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import TimerHandle
+from asyncio import TimerHandle, get_running_loop
 from typing import Any, Protocol
 
 from rqflow.authoring.activities import Activity
@@ -73,5 +73,6 @@ class LocalJob:
             started_at_ms=caller.now_ms(),
             details=self.details,
         )
-        self.running = Running(task, command.options, caller.outlet, payload_limit=payload_limit)
+        now = get_running_loop().time
+        self.running = Running(task, command.options, caller.outlet, now=now, payload_limit=payload_limit)
         return self.running

@@ -19,8 +19,13 @@ class Beat:
 
     since: float
     """`time.monotonic()` at its start."""
-    label: str
-    """Workflow and instance."""
+    words: str
+    parts: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """Instance and workflow, for humans."""
+        return self.words % self.parts
 
 
 class Pulse:
@@ -32,9 +37,9 @@ class Pulse:
         self.beat: Beat | None = None
         self._reported: Beat | None = None
 
-    def begin(self, label: str) -> None:
-        """A turn begins."""
-        self.beat = Beat(time.monotonic(), label)
+    def begin(self, words: str, *parts: str) -> None:
+        """A turn begins. It is described, as a line of a log is, only when somebody asks."""
+        self.beat = Beat(time.monotonic(), words, parts)
 
     def end(self) -> None:
         """It has ended."""

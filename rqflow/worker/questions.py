@@ -73,7 +73,7 @@ class Questions:
             if not task.history_length:
                 raise QueryFailed(f"instance {task.instance!r} has not begun yet")
             executor = Executor(definition)
-        self._pulse.begin(f"query {task.name!r} of instance {task.instance!r} ({task.workflow})")
+        self._pulse.begin("query %r of instance %r (%s)", task.name, task.instance, task.workflow)
         keep = False
         try:
             if history is not None and executor.length == 0:

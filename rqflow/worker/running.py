@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import threading
 from collections.abc import Callable
@@ -24,12 +23,21 @@ class Running:
     came to, and everything later is dropped. It is *ended* when its code has returned; until then it keeps its slot.
     """
 
-    def __init__(self, task: ActivityTask, options: ActivityOptions, outlet: Outlet, *, payload_limit: int) -> None:
+    def __init__(
+        self,
+        task: ActivityTask,
+        options: ActivityOptions,
+        outlet: Outlet,
+        *,
+        now: Callable[[], float],
+        payload_limit: int,
+    ) -> None:
         self.task = task
         self.options = options
         self.outlet = outlet
-        self._now = asyncio.get_running_loop().time
-        self.began = self._now()
+        self._now = now
+        """The loop's clock."""
+        self.began = now()
         self.deadline, self.limit = _deadline(task, options, self.began)
         """On the loop's clock; and the name of the time limit that it comes from."""
         self.details: Payload = task.details

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from rqflow.authoring.activities import Mode
 from rqflow.authoring.registry import Registry
 from rqflow.worker.options import WorkerOptions
@@ -18,14 +16,11 @@ class Slots:
         by_mode: dict[Mode, int] = {"thread": options.threads, "process": options.processes}
         self._limits = {mode: limit for mode, limit in by_mode.items() if mode in known}
         self._processes = options.processes
-        self._used: Counter[Mode] = Counter()
+        self._used: dict[Mode, int] = {"async": 0, "thread": 0, "process": 0}
+        self.used = 0
+        """Attempts whose code has not returned."""
         self._promised = 0
         self._starved = False
-
-    @property
-    def used(self) -> int:
-        """Attempts whose code has not returned."""
-        return self._used.total()
 
     @property
     def process_is_free(self) -> bool:
@@ -55,7 +50,9 @@ class Slots:
     def occupy(self, mode: Mode) -> None:
         """An attempt begins."""
         self._used[mode] += 1
+        self.used += 1
 
     def free(self, mode: Mode) -> None:
         """Its code has returned."""
         self._used[mode] -= 1
+        self.used -= 1

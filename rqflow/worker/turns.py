@@ -90,7 +90,7 @@ class Turns:
     ) -> Decision | None:
         """What the code wants now, after these events of which the first so many are of a history that is so long.
         None: it cannot be followed; the instance was set aside, and the executor closed."""
-        self._pulse.begin(f"instance {task.instance!r} ({task.workflow})")
+        self._pulse.begin("instance %r (%s)", task.instance, task.workflow)
         try:
             stamped = [each if isinstance(each, Stamped) else decode_stored(each) for each in events]
             decision = executor.advance(stamped, replayed=replayed)

@@ -330,7 +330,7 @@ def test_an_update_may_wait_for_its_handler_until_the_step_ends() -> None:
             return b"yes"
 
         live = run()
-        await live.wait_until(lambda: bool(live.updates.unread()))  # type: ignore[attr-defined]
+        await live.wait_until(lambda: bool(live.open_updates().unread()))  # type: ignore[attr-defined]
         live.on_update("late", answer, None)
         await call()
         return b""
@@ -374,7 +374,7 @@ def test_updates_that_came_with_the_end_are_told_so() -> None:
 
     async def main(payload: Payload) -> Payload:
         live = run()
-        await live.wait_until(lambda: bool(live.updates.unread()))  # type: ignore[attr-defined]
+        await live.wait_until(lambda: bool(live.open_updates().unread()))  # type: ignore[attr-defined]
         return b"done"
 
     stage = Stage(main)
@@ -640,7 +640,7 @@ def test_p8_updates_in_the_last_step_are_carried_or_answered() -> None:
 
         live = run()
         live.on_update("slow", slow, None)
-        await live.wait_until(lambda: bool(live.updates.unread()))  # type: ignore[attr-defined]
+        await live.wait_until(lambda: bool(live.open_updates().unread()))  # type: ignore[attr-defined]
         live.continue_as_new(None, b"")
 
     stage = Stage(main)
