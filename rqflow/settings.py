@@ -60,6 +60,10 @@ class Settings:
     """The version of your code, such as a commit: a stalled instance is tried again under another build."""
     drain: timedelta = timedelta(seconds=30)
     """How long a worker that was asked to stop waits for its running activities."""
+    max_losses: int = 5
+    """Workers that may die with one turn or one activity: after that the instance stalls, the activity fails."""
+    contain_after: int = 2
+    """Workers that died with an activity, after which it is tried in a process of its own; 0: never."""
     log_level: str = "info"
     """What a worker writes on standard error: debug, info, warning or error."""
     allow_eviction: bool = False
@@ -240,7 +244,13 @@ _TEXT: Final[dict[str, _Wanted]] = {
     "tuple[str, ...]": _Wanted("names separated by commas", _names),
 }
 _KINDS: Final[dict[str, str]] = {field.name: str(field.type) for field in fields(Settings)}
-_SMALLEST: Final = {"lease": timedelta(milliseconds=100), "cache": 0, "cache_bytes": 0, "drain": timedelta(0)}
+_SMALLEST: Final = {
+    "lease": timedelta(milliseconds=100),
+    "cache": 0,
+    "cache_bytes": 0,
+    "contain_after": 0,
+    "drain": timedelta(0),
+}
 """Numbers and durations are at least 1 (of a millisecond, for a duration) unless this says otherwise."""
 
 

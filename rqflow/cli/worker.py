@@ -32,6 +32,8 @@ _COUNT = click.IntRange(1, 100_000)
 @click.option("--cache", type=click.IntRange(0), metavar="N", help="Live instances kept in memory [1000].")
 @click.option("--processes", type=click.IntRange(1, 1_000), metavar="N", help="Worker processes to start [1].")
 @click.option("--drain", type=_DURATION, metavar="TIME", help="Wait so long for activities at a warm stop [30s].")
+@click.option("--max-losses", type=_COUNT, metavar="N", help="Workers that one turn or activity may end [5].")
+@click.option("--contain-after", type=click.IntRange(0), metavar="N", help="Losses until it has its own process [2].")
 @click.option("--burst", is_flag=True, help="Leave when there is nothing more to do.")
 @click.option("--build", metavar="TEXT", help="Version of your code, such as a commit.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="What is written on standard error [info].")
@@ -94,4 +96,6 @@ def worker_options(
         build=settings.build,
         burst=burst,
         drain_timeout=settings.drain,
+        max_losses=settings.max_losses,
+        contain_after=settings.contain_after,
     )

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rqflow.cli.worker import worker_options
 from rqflow.errors import BadInput
 from rqflow.settings import DEFAULT_URL, DEFAULTS, Settings, parse_duration, read
 
@@ -169,3 +170,22 @@ def test_any_text_is_a_duration_or_refused(text: str) -> None:
     except ValueError:
         return
     assert timedelta(0) <= found <= timedelta(days=36_500)
+
+
+def test_all_that_a_worker_is_told_by_its_settings_reaches_it() -> None:
+    """None of its options can be set in a file and forgotten on the way."""
+    told: dict[str, Any] = {
+        "queues": ("a", "b"), "workflow_slots": 7, "concurrency": 8, "threads": 9, "lease": timedelta(seconds=3),
+        "cache": 10, "cache_bytes": 11, "build": "x", "drain": timedelta(seconds=4), "max_losses": 12,
+        "contain_after": 13,
+    }  # fmt: skip
+    options = worker_options(Settings(**told))
+    names = {"concurrency": "activity_slots", "cache": "cache_size", "drain": "drain_timeout"}
+    assert {name: getattr(options, names.get(name, name)) for name in told} == told
+
+
+def test_losses_have_a_smallest_number(tmp_path: Path) -> None:
+    """One worker may always die; an activity may be left where it is for ever."""
+    assert read(environ={"RQFLOW_CONTAIN_AFTER": "0"}, folder=tmp_path).settings.contain_after == 0
+    with pytest.raises(BadInput, match="RQFLOW_MAX_LOSSES: expected at least 1, got '0'"):
+        read(environ={"RQFLOW_MAX_LOSSES": "0"}, folder=tmp_path)
