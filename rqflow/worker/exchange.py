@@ -19,7 +19,8 @@ from rqflow.worker.shared import Shared
 from rqflow.worker.times import Times
 
 LINGER = 0.001
-"""Activities that just began are given this long to end before the loop blocks: saves a round trip each."""
+"""Activities and turns that just began are given this long to end before the loop blocks, or asks for more: saves a
+round trip each."""
 FIRE_LIMIT = 100
 """Due members handled in one call, so that no script holds Redis for long."""
 
@@ -116,18 +117,18 @@ class Exchange:
 
     async def _until_ready(self) -> None:
         loop = asyncio.get_running_loop()
-        lingered = False
+        patience = loop.time() + LINGER
         while self._standing.registered.is_set() and not self._standing.left:
-            if self._outgoing or self._intake.wants or loop.time() >= self.times.next:
+            now, wake_at, wants = loop.time(), self.times.next, self._intake.wants
+            turning = self._desk.turns_waiting(self.partition) > 0
+            # What may be taken comes with the commits of what is turned: by itself it would hold them up.
+            if self._outgoing or now >= wake_at or (wants and not (turning and now < patience)):
                 return
             self._wake.clear()
-            wake_at = self.times.next
-            if self._desk.turns_waiting(self.partition) == 0:
-                if not lingered and self._desk.activities_fresh():
-                    lingered = True
-                    wake_at = min(wake_at, loop.time() + LINGER)
-                elif not self._options.burst:
-                    self._listener.start(activities=self._desk.activity_room() > 0)
+            if now < patience and (wants or (not turning and self._desk.activities_fresh())):
+                wake_at = min(wake_at, patience)
+            elif not (turning or self._options.burst):
+                self._listener.start(activities=self._desk.activity_room() > 0)
             timer = loop.call_at(wake_at, self._wake.set)
             try:
                 await self._wake.wait()
