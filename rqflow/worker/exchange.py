@@ -7,8 +7,8 @@ from typing import Any
 
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.outlook import Outlook
-from rqflow.backend.calls.tasks import FireDue, Sweep, Take, Taken
-from rqflow.errors import BackendError, LeaseLost, RqflowError
+from rqflow.backend.calls.tasks import Sweep, Take, Taken
+from rqflow.errors import BackendError, BackendRefused, LeaseLost, RqflowError
 from rqflow.values import dataclass
 from rqflow.worker.intake import Intake
 from rqflow.worker.item import Item
@@ -30,7 +30,6 @@ class Batch:
     """What one round trip carries, in the order in which it is carried out: all else makes tasks for the Take."""
 
     items: tuple[Item, ...]
-    fire: FireDue | None
     sweep: Sweep | None
     take: Take
     epoch: int
@@ -42,7 +41,7 @@ class Batch:
     @property
     def own(self) -> list[Call[Any]]:
         """What the worker asks for itself."""
-        return [call for call in (self.fire, self.sweep, self.take) if call is not None]
+        return [self.take] if self.sweep is None else [self.sweep, self.take]
 
 
 class Exchange:
@@ -141,9 +140,8 @@ class Exchange:
         sweep = Sweep(partition=here, worker=worker, build=build, max_losses=losses)
         return Batch(
             items=self._outgoing.gather(items=self._options.batch_items, size=self._options.batch_bytes),
-            fire=FireDue(partition=here, limit=FIRE_LIMIT) if now >= self.times.next_due else None,
             sweep=sweep if now >= self.times.next_sweep else None,
-            take=self._intake.take(),
+            take=self._intake.take(fire=FIRE_LIMIT if now >= self.times.next_due else 0),
             epoch=self._standing.epoch,
         )
 
@@ -181,11 +179,13 @@ class Exchange:
         elif batch.sweep is not None and isinstance(taken, Taken):
             self.times.sweep_broke(now)
         if isinstance(taken, Taken):
-            fired = None if batch.fire is None else 0 if isinstance(answers[0], RqflowError) else int(answers[0])
-            self.times.learn(taken, now, fired=fired)
+            self.times.learn(taken, now, fired=taken.fired if batch.take.fire else None)
             self._intake.took(batch.take, taken, self)
             for call, answer in zip(batch.own, answers, strict=True):
                 self._link.heard(self.partition, type(call).__name__, answer)
+            if batch.take.fire:
+                problem = BackendRefused(taken.unfired) if taken.unfired else None
+                self._link.heard(self.partition, "what is due", problem)
             return None
         self._intake.unheard(batch.take)
         if isinstance(taken, LeaseLost):

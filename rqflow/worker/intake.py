@@ -51,8 +51,8 @@ class Intake:
         here = self._desk.turns_waiting(self._partition) + self._desk.turns_open(self._partition)
         return max(0, self._options.workflow_slots - here)
 
-    def take(self) -> Take:
-        """The next Take."""
+    def take(self, fire: int) -> Take:
+        """The next Take, which handles so many due members at most."""
         entries, self._listener.entries = tuple(self._listener.entries), []
         again, self._again, self._listener.doubtful = self._again or self._listener.doubtful, False, False
         # What the entries are is known only when they are loaded, so they are counted against both rooms.
@@ -64,6 +64,7 @@ class Intake:
             activity_room=max(0, self._desk.activity_room() - len(entries)),
             entries=entries,
             again=again,
+            fire=fire,
         )
 
     def unheard(self, take: Take) -> None:

@@ -52,7 +52,7 @@ class Times:
     def learn(self, taken: Taken, now: float, *, fired: int | None) -> None:
         """What a Take said of the partition's next due member.
 
-        `fired` is what a FireDue just before it handled, 0 too if it was refused, None if there was none.
+        `fired` is what of it the Take handled, 0 too if it was refused, None if it was not asked to.
 
         A member that is due and stays so (`fired` is 0) must not make a busy loop: it is left longer each time.
         """

@@ -7,9 +7,12 @@ from rqflow.values import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """As in Taken, for a worker that takes nothing."""
+    """A partition as a worker must know it that has nothing to do."""
 
     now_ms: int
     next_due_ms: int | None
-    next_lapse_ms: int | None
+    """When the next timer, retry, timeout … of this partition is due."""
+    next_lapse_ms: int | None = None
+    """When the lease of another worker ends, unless it is renewed: what that one had can be swept up from then on."""
     outbox: int
+    """Messages waiting to be relayed."""

@@ -167,18 +167,15 @@ class Unregister(Call[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Taken(Outlook):
     """Answer to Take."""
 
     tasks: tuple[Task, ...]
     notices: tuple[CancelNotice, ...]
-    now_ms: int
-    next_due_ms: int | None
-    """When the next timer, retry, timeout … of this partition is due."""
-    outbox: int
-    """Messages waiting to be relayed."""
-    next_lapse_ms: int | None = None
-    """When the lease of another worker ends, unless it is renewed: what that one had can be swept up from then on."""
+    fired: int = 0
+    """So many due members were handled."""
+    unfired: str = ""
+    """Why none could be: the store is full, say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +192,9 @@ class Take(Call[Taken]):
     entries: tuple[Entry, ...] = ()
     again: bool = False
     """After a broken connection: also what this worker holds by the store's account. The caller may know some."""
+    fire: int = 0
+    """At most so many due members are handled before, as by FireDue: in the same step, so that what they make is taken
+    here, and not by a blocked read in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
-from rqflow.backend.calls.tasks import FireDue
+from rqflow.backend.calls.tasks import FireDue, Take, Taken
 from rqflow.backend.memory.activities import fail_activity, queue_activity, waiting_activity
 from rqflow.backend.memory.agenda import Item
 from rqflow.backend.memory.closing import remove, time_out
@@ -13,6 +14,7 @@ from rqflow.backend.memory.partition import Partition
 from rqflow.backend.memory.receiving import deliver_own_letters
 from rqflow.backend.memory.rows import Row
 from rqflow.backend.memory.starting import begin
+from rqflow.backend.memory.taking import take
 from rqflow.backend.memory.turns import requeue
 from rqflow.core.events import TimerFired
 from rqflow.core.wire import encode
@@ -28,6 +30,12 @@ def fire_due(partition: Partition, call: FireDue) -> int:
         _happen(partition, row, item)
         deliver_own_letters(partition)
     return handled
+
+
+def take_due(partition: Partition, call: Take) -> Taken:
+    """Do what is due, and lease tasks. Raises LeaseLost for a worker that is not registered any more."""
+    fired = fire_due(partition, FireDue(partition=call.partition, limit=call.fire))
+    return replace(take(partition, call), fired=fired)
 
 
 def _happen(partition: Partition, row: Row, item: Item) -> None:

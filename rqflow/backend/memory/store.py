@@ -59,7 +59,7 @@ HANDLERS: Final[Mapping[type[Call[Any]], Callable[[Partition, Any], Any]]] = {
     tasks.Renew: workers.renew,
     tasks.Unregister: workers.unregister,
     tasks.Sweep: workers.sweep,
-    tasks.Take: taking.take,
+    tasks.Take: due.take_due,
     tasks.Commit: turns.commit,
     suspects.BeginTurn: turns.begin_turn,
     tasks.Stall: turns.stall,

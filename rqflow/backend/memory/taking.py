@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from rqflow.backend.calls.tasks import ActivityTask, CancelNotice, Entry, QueryTask, Take, Taken, Task, WorkflowTask
+from rqflow.backend.calls.tasks import (
+    ActivityTask,
+    CancelNotice,
+    Entry,
+    QueryTask,
+    Take,
+    Taken,
+    Task,
+    WorkflowTask,
+)
 from rqflow.backend.memory.activities import waiting_activity
 from rqflow.backend.memory.agenda import Item
 from rqflow.backend.memory.knowers import take_up

@@ -24,7 +24,7 @@ def take(call: Take, place: Place) -> Command[Taken]:
     in_front = len(prefix(place.hub.name, call.partition))
 
     def parse(reply: Any) -> Taken:
-        now_ms, due_ms, outbox, tasks, notices, lapse_ms = reply
+        now_ms, due_ms, outbox, tasks, notices, lapse_ms, *due = reply
         return Taken(
             tasks=tuple(_TASKS[task[0]](call.partition, now_ms, *task[1:]) for task in tasks),
             notices=tuple(CancelNotice(partition=call.partition, token=token.decode()) for token in notices),
@@ -32,11 +32,13 @@ def take(call: Take, place: Place) -> Command[Taken]:
             next_due_ms=None if due_ms < 0 else due_ms,
             next_lapse_ms=None if lapse_ms < 0 else lapse_ms,
             outbox=outbox,
+            fired=due[0] if due else 0,
+            unfired=due[1].decode(errors="replace") if due else "",
         )
 
     return place.command(
         call,
-        "take",
+        "take_due" if call.fire else "take",
         parse,
         worker=call.worker,
         workflow_queues=call.subscription.workflow_queues,
@@ -45,6 +47,7 @@ def take(call: Take, place: Place) -> Command[Taken]:
         activity_room=max(0, call.activity_room),
         entries=[(entry.stream[in_front:], entry.id) for entry in call.entries],
         again=int(call.again),
+        **({"limit": call.fire} if call.fire else {}),
     )
 
 

@@ -7,10 +7,12 @@ from datetime import timedelta
 
 from rqflow.backend.calls.hubs import ReadStats
 from rqflow.backend.calls.tasks import ActivityTask, Entry, Subscription, Task, WorkflowTask
+from rqflow.core.commands import StartTimer
+from rqflow.core.events import TimerFired
 from rqflow.errors import LeaseLost, RqflowError
 from rqflow.testing.conformance.actor import DONE, Actor
 from rqflow.testing.conformance.bench import LONG, Bench
-from rqflow.testing.conformance.deeds import charge, worker
+from rqflow.testing.conformance.deeds import charge, news_of, worker
 from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 
@@ -82,6 +84,21 @@ class TestWaiting(Standing):
         for actor, entries in zip(actors, await asyncio.gather(*waits), strict=True):
             found += (await actor.taken(at, entries=tuple(entries))).tasks
         assert sorted(task.instance for task in found) == sorted(instances)
+
+    async def test_what_is_due_is_taken_in_the_step_that_handles_it(self, bench: Bench) -> None:
+        """A blocked read that waits gets nothing of it; and a look that asks for none handles none."""
+        actor, other = await worker(bench), await worker(bench, "other")
+        await bench.start()
+        await actor.commit(await actor.turn(), StartTimer(id=1, delay=BLINK), sticky=False)
+        await bench.clock.pass_by(BLINK)
+        here = bench.at("order")
+        waiting = asyncio.ensure_future(bench.backend.wait_for_tasks(here, other.id, other.subscription, SECOND / 5))
+        await asyncio.sleep(0.01)
+        assert (await actor.taken(here)).fired == 0
+        taken = await actor.taken(here, fire=10)
+        assert taken.fired == 1
+        assert [news_of(task) for task in taken.tasks] == [[TimerFired(id=1)]]  # type: ignore[arg-type]
+        assert list(await waiting) == []
 
     async def test_p6_several_queues_at_once_lose_nothing(self, bench: Bench) -> None:
         """One read that finds tasks in several streams keeps all of them."""

@@ -166,6 +166,24 @@ def _value(store: Scripted, key: str | bytes) -> Any:
     return store.redis.hgetall(key) if store.redis.type(key) == b"hash" else store.redis.dump(key)
 
 
+def test_p1_a_full_server_hands_out_tasks_and_says_why_what_is_due_must_wait(
+    store: Scripted, full: Callable[[], None]
+) -> None:
+    """[P1] It is handled when there is memory again."""
+    Scene(store)
+    due = store.redis.zcard(store.key("due"))
+    store.pass_by(2 * DAY)
+    full()
+    taken = store.take(fire=100)
+    assert taken.fired == 0
+    assert "OOM" in taken.unfired
+    assert store.redis.zcard(store.key("due")) == due
+    store.redis.config_set("maxmemory", 0)
+    again = store.take(fire=100)
+    assert again.fired > 0
+    assert again.unfired == ""
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_p2_a_full_server_refuses_a_call_as_a_whole(store: Scripted, full: Callable[[], None], name: str) -> None:
     """[P2] Not a byte has changed; and when there is memory again the same call is carried out."""
