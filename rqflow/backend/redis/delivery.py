@@ -124,11 +124,13 @@ def _to_load(batch: Sequence[_Parcel], endpoint: Endpoint, routes: Routes) -> Se
     Calls are carried out in their order, so none of a batch may be the only one whose script is missing: it would be
     sent again behind those that came after it. A call that is alone can wait for the server to say so.
     """
-    needed = {
-        parcel.command.script.sha: parcel.command.script
-        for parcel in batch
-        if parcel.unloaded or (len(batch) > 1 and not routes.has_run(endpoint, parcel.command.script.sha))
-    }
+    needed: dict[str, Script] = {}
+    last: Script | None = None
+    for parcel in batch:
+        script = parcel.command.script
+        if parcel.unloaded or (len(batch) > 1 and script is not last and not routes.has_run(endpoint, script.sha)):
+            needed[script.sha] = script
+        last = script
     return tuple(needed.values())
 
 

@@ -81,4 +81,4 @@ class Group:
 def size_of(command: Command[Any]) -> int:
     """Of the arguments, as far as they bear on how long Redis is held."""
     arguments = command.arguments
-    return ARGUMENT_BYTES * len(arguments) + sum([len(each) for each in arguments if isinstance(each, (bytes, str))])
+    return ARGUMENT_BYTES * len(arguments) + sum([len(each) for each in arguments if not isinstance(each, int)])

@@ -15,10 +15,11 @@ function kinds.task(stream, entry, fields, leased, losses, build)
   local instance = fields.instance
   local row = rows.live(instance)
   if row.task ~= tasks.token(stream, entry) then return end
-  local lost = tonumber(row.losses or 0)
+  local before = rows.read(instance, 'losses', 'trial')
+  local lost = tonumber(before.losses or 0)
   -- One that was lost before is tried alone, and says so before (see begin_turn): if it did not, the worker died of
   -- something else. A first loss may be anyone's.
-  if leased and losses and (lost == 0 or row.trial == row.task) then
+  if leased and losses and (lost == 0 or before.trial == row.task) then
     lost = lost + 1
     if lost > losses then
       -- P7: it may be this very turn that kills its workers.

@@ -25,8 +25,7 @@ end
 -- What must be known of it besides, to end it and to do what is rare.
 function rows.complete(instance, row)
   if row.order then return row end
-  local more = rows.read(instance, 'order', 'first', 'retention_ms', 'begun', 'timeout_ms', 'deadline_ms', 'losses',
-    'trial', 'parent', 'schedule')
+  local more = rows.read(instance, 'order', 'first', 'retention_ms', 'deadline_ms', 'parent', 'schedule')
   for name, value in pairs(more) do row[name] = value end
   return row
 end
@@ -34,7 +33,7 @@ end
 -- Light and complete, in one look.
 function rows.live(instance)
   return rows.read(instance, 'run', 'status', 'task', 'sticky', 'queue', 'workflow', 'length', 'bytes', 'order',
-    'first', 'retention_ms', 'begun', 'timeout_ms', 'deadline_ms', 'losses', 'trial', 'parent', 'schedule')
+    'first', 'retention_ms', 'deadline_ms', 'parent', 'schedule')
 end
 
 -- And who is told of its end.

@@ -19,7 +19,7 @@ end
 function stalls.resume(instance, row, reason)
   redis.call('HSET', key.instance(instance), 'status', 'running', 'reason', reason, 'stalled_build', '', 'losses', 0)
   -- It was suspended before its time had come.
-  if not row.begun then return starts.begin(instance, row) end
+  if not rows.read(instance, 'begun').begun then return starts.begin(instance, row) end
   indexes.move(instance, row, 'running')
   lifecycle.event('resumed', instance, row)
   lifecycle.notify(instance)
