@@ -18,6 +18,7 @@ from rqflow.backend.redis.sockets import Timeouts
 from rqflow.client.checks import check_span
 from rqflow.client.flow import Connect, Emit, Facts, Flow, Listen, Send, Sleep, Stream, Wait
 from rqflow.client.gathering import Gathering
+from rqflow.client.gathering_threads import ThreadGathering
 from rqflow.client.options import ClientOptions
 from rqflow.core.run import current
 from rqflow.errors import BadInput, NotDeterministic, NotInWorkflow, RqflowError
@@ -55,6 +56,7 @@ class SyncDriver:
         self._owned = backend is None
         self._closed = False
         self._lock = threading.Lock()
+        self._gathering: ThreadGathering | None = None
         self._parents: list[SyncBackend] = []
         _FORKED.add(self)
 
@@ -77,13 +79,14 @@ class SyncDriver:
         """Close the connections that this client has opened. Waits under way in other threads end with an error."""
         with self._lock:
             self._closed = True
-            backend, self._backend = self._backend, None
+            backend, self._backend, self._gathering = self._backend, None, None
         if backend is not None and self._owned:
             backend.close()
 
     def after_fork(self) -> None:
         """In a child process: forget the parent's connections, and a lock that a thread of the parent may hold."""
         self._lock = threading.Lock()
+        self._gathering = None
         if self._owned and self._backend is not None:
             # Kept, not dropped: a finalizer must not speak on a socket that the parent uses.
             self._parents.append(self._backend)
@@ -111,10 +114,10 @@ class SyncDriver:
             case Send(calls=calls):
                 return self._open().send(calls)
             case Connect():
-                backend = self._open()
+                backend = self._open().backend
                 return Facts(backend.hub, backend.limits)
             case Listen(instance=instance):
-                return watches.enter_context(self._open().watch(instance))
+                return watches.enter_context(self._open().backend.watch(instance))
             case Wait(watch=watch, seconds=seconds):
                 return watch.wait(seconds)
             case Sleep(seconds=seconds):
@@ -122,16 +125,18 @@ class SyncDriver:
             case _:
                 raise TypeError(f"no step of a flow: {step!r}")
 
-    def _open(self) -> SyncBackend:
-        backend = self._backend
-        if backend is not None:
-            return backend
+    def _open(self) -> ThreadGathering:
+        gathering = self._gathering
+        if gathering is not None:
+            return gathering
         with self._lock:
             if self._closed:
                 raise BadInput(CLOSED)
             if self._backend is None:
                 self._backend = open_sync_backend(self._url, self._hub, **_opening(self.options))
-            return self._backend
+            if self._gathering is None:
+                self._gathering = ThreadGathering(self._backend)
+            return self._gathering
 
 
 _FORKED: weakref.WeakSet[SyncDriver] = weakref.WeakSet()
