@@ -173,14 +173,16 @@ def _at(ms: int) -> datetime:
 
 
 def _moment(stamped: Stamped) -> datetime:
-    return _at(stamped.at_ms)
+    """When it happened: to a local activity before its turn was committed."""
+    return _at(getattr(stamped.event, "at_ms", None) or stamped.at_ms)
 
 
 def _show_history(found: list[Stamped], after: int, width: int | None) -> None:
-    began = found[0].at_ms
+    began = _moment(found[0])
     rows = []
     for number, stamped in enumerate(found, after + 1):
-        delta = span(timedelta(milliseconds=stamped.at_ms - began)) if stamped.at_ms > began else ""
+        passed = _moment(stamped) - began
+        delta = span(passed) if passed > timedelta(0) else ""
         details = " ".join(_details(stamped, width))
         rows.append(
             (number, local(_moment(stamped)), f"+{delta}" if delta else "", type(stamped.event).__name__, details)
@@ -202,7 +204,7 @@ def _details(stamped: Stamped, width: int | None) -> Iterator[str]:
         value = getattr(event, field.name)
         if field.name == "payload" or (type(event).__name__ == "WorkflowStarted" and field.name in _LEFT_OUT):
             continue
-        if value not in (None, "", ()):
+        if value not in (None, "", ()) and field.name != "at_ms" and (value or field.name != "local"):
             yield f"{field.name}={value}"
     payload = getattr(event, "payload", b"")
     if payload:

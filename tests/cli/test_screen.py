@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rqflow.cli.listing import _show_history, plain_event
 from rqflow.cli.screen import Column, iso, payload_text, printable, shortened, show_table, span
+from rqflow.core.events import ActivityCompleted, ActivityScheduled, Event, Stamped, WorkflowStarted
 
 
 @given(st.text())
@@ -70,3 +72,22 @@ def test_payloads_are_shown_on_one_line() -> None:
     assert payload_text(b"\xff\xfe\x00") == "<3 bytes that are no JSON>"
     assert "\x9b" not in payload_text('"\x9b"'.encode())
     assert shortened("abcdef", 4) == "abc…"
+
+
+def test_a_local_activity_is_shown_as_such_with_the_time_at_which_it_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    """[B26] Not with that of its turn's commit; activities of queues look as before."""
+    begun = 1_700_000_000_000
+    steps: list[Event] = [
+        ActivityScheduled(id=1, name="near", queue="q", local=True),
+        ActivityCompleted(id=1, at_ms=begun + 2_000, payload=b'"done"'),
+        ActivityScheduled(id=2, name="far", queue="q"),
+    ]
+    started = WorkflowStarted(workflow="w", instance="i", run="r", queue="q")
+    history = [Stamped(at_ms=begun, event=started), *(Stamped(at_ms=begun + 5_000, event=event) for event in steps)]
+    assert plain_event(3, history[2])["at"].startswith("2023-11-14T22:13:22")
+    _show_history(history, 0, None)
+    _, _, near, ended, far = capsys.readouterr().out.splitlines()
+    assert near.endswith("ActivityScheduled  id=1 name=near queue=q local=True")
+    assert "+2.0s" in ended
+    assert ended.endswith('id=1 "done"')
+    assert far.endswith("id=2 name=far queue=q")

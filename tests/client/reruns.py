@@ -52,6 +52,15 @@ async def deliver(order: str) -> str:
 
 
 @workflow
+async def nearby(order: str) -> list[Any]:
+    """Steps of its own turn, and one of a queue between them."""
+    picked = await pick.options(local=True)(order)
+    paid = await charge(order, 10)
+    packed = await pack.options(local="durable")(order)
+    return [picked, paid, packed, await deliver.options(local=True)(order)]
+
+
+@workflow
 async def delivery(order: str) -> str:
     """A child."""
     return await deliver(order)
@@ -108,4 +117,4 @@ async def growing(order: str, times: int) -> str:
 
 def registry() -> Registry:
     """All of them."""
-    return Registry([pick, charge, pack, deliver, delivery, shipping, answering, giving_up, growing])
+    return Registry([pick, charge, pack, deliver, delivery, shipping, answering, giving_up, growing, nearby])

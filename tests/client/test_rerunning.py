@@ -25,7 +25,7 @@ from rqflow.worker.worker import Worker
 from tests.client import reruns
 from tests.client.conftest import Place
 from tests.client.face import Face
-from tests.client.reruns import answering, broken, done, giving_up, growing, keys, shipping
+from tests.client.reruns import answering, broken, done, giving_up, growing, keys, nearby, shipping
 
 STEPS = ("pick", "charge", "pack", "deliver")
 
@@ -164,6 +164,23 @@ async def test_only_what_failed_is_done_again(client: AsyncClient, order: str) -
     assert (await again.result())["paid"] == 10
     assert counts(order) == {"pick": 1, "charge": 2, "pack": 1, "deliver": 1}
     assert len(set(keys[f"{order} charge"])) == 2
+
+
+@pytest.mark.usefixtures("worker")
+async def test_local_steps_are_kept_and_done_again_like_others(client: AsyncClient, order: str) -> None:
+    """[B9, B26] Only what failed; and from a step in the middle of a turn."""
+    broken.add(f"{order} pack")
+    handle = await client.start(nearby, order, id=order)
+    with pytest.raises(WorkflowFailed):
+        await handle.result()
+    broken.clear()
+    again = await handle.rerun(failed=True)
+    assert await again.result() == ["pick", 10, "pack", "deliver"]
+    assert counts(order) == {"pick": 1, "charge": 1, "pack": 2, "deliver": 1}
+    number = number_of(await history(client, order), ActivityScheduled, "pack")
+    assert await (await handle.rerun(from_event=number)).result() == ["pick", 10, "pack", "deliver"]
+    assert counts(order) == {"pick": 1, "charge": 1, "pack": 3, "deliver": 2}
+    assert len(set(keys[f"{order} pack"])) == 3, "each run has keys of its own"
 
 
 @pytest.mark.usefixtures("worker")
