@@ -89,7 +89,9 @@ class Chaos:
 
     async def part_of_a_turn(self) -> None:
         if held := self.any_held():
-            await held[0].turn(held[1], self.random.randint(1, len(held[1].inbox)))
+            # A resumed instance has a turn even if it has no news.
+            news = len(held[1].inbox)
+            await held[0].turn(held[1], min(news, self.random.randint(1, max(1, news))))
 
     async def _give_back(self, delay: timedelta) -> None:
         if held := self.any_held():
