@@ -4,6 +4,7 @@
 -- @include indexes
 -- @include lifecycle
 -- @include starts
+-- @include tasks
 -- continuing: from one run of an instance to the next.
 
 -- The run ends and the next one of the instance begins: its inbox is the new beginning, what the old code had not
@@ -29,6 +30,6 @@ function continuing.begin(instance, row, next_run, carried, fields)
     'length', 0, 'bytes', 0, 'deadline_ms', row.deadline_ms or '', 'timeout_ms', row.timeout_ms, 'task', '',
     'sticky', row.sticky, unpack(fields))
   redis.call('HINCRBY', key.instance(instance), 'runs', 1)
-  redis.call('SADD', key.queues(), 'w:' .. row.queue)
+  tasks.know('w:' .. row.queue)
   lifecycle.event('continued', instance, row)
 end

@@ -2,6 +2,7 @@
 -- @include clock
 -- @include due
 -- @include notices
+-- @include tasks
 -- orders: carrying out the commands of a turn.
 
 -- A refusal if the run would wait for too much, or its instance have too many children.
@@ -17,7 +18,6 @@ function orders.room(instance, run, limits, more, born)
 end
 
 function orders.activities(instance, row, wanted)
-  local seen = {}
   for _, a in ipairs(wanted) do
     local total = tonumber(a.total_ms)
     local record = { '', '', 1, 0, tonumber(a.start_ms), total >= 0 and 1 or 0, a.queue, a.name }
@@ -25,8 +25,7 @@ function orders.activities(instance, row, wanted)
     activities.queue(instance, row.run, a.id, record, { 'kind', 'activity', 'instance', instance, 'run', row.run,
       'id', a.id, 'name', a.name, 'payload', a.payload, 'options', a.options,
       'scheduled_ms', clock.stamp, 'workflow', row.workflow, 'priority', a.priority, 'lane', a.lane })
-    if not seen[a.queue] then redis.call('SADD', key.queues(), 'a:' .. a.queue) end
-    seen[a.queue] = true
+    tasks.know('a:' .. a.queue)
   end
 end
 

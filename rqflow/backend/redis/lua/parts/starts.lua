@@ -23,7 +23,7 @@ function starts.create(s)
     s.begun, s.task = '1', tasks.add(s.instance, s)
   end
   rows.create(s)
-  redis.call('SADD', key.queues(), 'w:' .. s.queue)
+  tasks.know('w:' .. s.queue)
   indexes.add(s.instance, s, attributes)
   lifecycle.event(s.start_ms and 'pending' or 'started', s.instance, s)
 end

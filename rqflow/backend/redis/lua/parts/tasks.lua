@@ -3,6 +3,14 @@
 -- tasks: the one workflow task that an instance has while it has news (P6): queued, leased, or waiting for a time.
 -- Its token in the row is the fence (P3): whoever names another one changes nothing.
 
+-- A stream that gets work: all of them are looked at when a worker is taken over. Written once a script for each.
+tasks.known = {}
+function tasks.know(member)
+  if tasks.known[member] then return end
+  redis.call('SADD', key.queues(), member)
+  tasks.known[member] = true
+end
+
 -- Where work for an instance goes: to the worker that keeps its executor while that one's lease lives.
 function tasks.stream(row)
   if row.sticky and row.sticky ~= '' then
