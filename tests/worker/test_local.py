@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +12,14 @@ import pytest
 
 from rqflow.authoring.activity_face import activity
 from rqflow.authoring.workflow_face import workflow
+from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.instances import Resume, Suspend
+from rqflow.backend.calls.tasks import Commit
 from rqflow.core import events
 from rqflow.core.options import Retry
-from rqflow.errors import BadInput
+from rqflow.errors import BackendError, BackendUnavailable, BadInput
+from rqflow.testing.fates import Fate, FatedBackend
+from rqflow.testing.histories import faults_of_events
 from rqflow.worker.options import WorkerOptions
 from tests.worker.ground import Ground, settled
 from tests.worker.local_flows import (
@@ -23,6 +28,7 @@ from tests.worker.local_flows import (
     KEYS,
     RAN,
     clock,
+    durable_row,
     gate,
     gated,
     limited,
@@ -356,3 +362,63 @@ async def test_p2_a_run_that_passes_a_limit_in_an_open_turn_fails_and_says_so(me
     async with memory_ground.worker(too_much, near):
         failure = await memory_ground.failure(await memory_ground.start(too_much, 3_000_000))
     assert "activity near: arguments" in failure.message
+
+
+class Lossy(FatedBackend):
+    """Commits that keep their task are carried out, and their answers lost, so many times."""
+
+    left = 3
+
+    async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        answers = await super().send(calls)
+        if self.left and any(isinstance(call, Commit) and call.keep for call in calls):
+            self.left -= 1
+            raise BackendUnavailable("the answer is lost")
+        return answers
+
+
+async def test_p6_a_turn_whose_commits_are_not_answered_is_taken_up_again(ground: Ground) -> None:
+    """[P2, P5, P6] The commit that is sent again is refused, for it was carried out; the worker asks for what it holds,
+    and goes on from the history: no step is recorded twice, and none is left to nobody."""
+    backend = Lossy(ground.backend, Fate())
+    lossy = Ground(backend, ground.leases)
+    async with lossy.worker(*FLOWS):
+        instance = await ground.start(durable_row, "l", 4)
+        assert await ground.result(instance) == ["L0", "L1", "L2", "L3"]
+    assert backend.left == 0
+    assert faults_of_events(await ground.events(instance)) == []
+
+
+async def test_p1_a_store_that_is_away_for_a_while_costs_an_open_turn_nothing(ground: Ground) -> None:
+    """[P1, B26] What it wants to commit goes out again."""
+
+    class Away(FatedBackend):
+        left = 3
+
+        async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+            if self.left and any(isinstance(call, Commit) and call.keep for call in calls):
+                self.left -= 1
+                raise BackendUnavailable("not now")
+            return await super().send(calls)
+
+    async with Ground(Away(ground.backend, Fate()), ground.leases).worker(*FLOWS) as worker:
+        instance = await ground.start(durable_row, "away", 3)
+        assert await ground.result(instance) == ["AWAY0", "AWAY1", "AWAY2"]
+        assert worker.desk.turns.turned == 1
+    assert set(RAN.values()) == {1}
+
+
+async def test_p7_a_commit_that_the_store_breaks_over_sets_its_instance_aside(memory_ground: Ground) -> None:
+    """[P7] As of any turn: with the reason, and others go on."""
+
+    class Broken(FatedBackend):
+        async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+            broken = [isinstance(call, Commit) and call.keep for call in calls]
+            answers = iter(await super().send([call for call, bad in zip(calls, broken, strict=True) if not bad]))
+            return [BackendError("spoiled keys") if bad else next(answers) for bad in broken]
+
+    async with Ground(Broken(memory_ground.backend, Fate()), memory_ground.leases).worker(*FLOWS):
+        instance = await memory_ground.start(durable_row, "b", 2)
+        assert (await memory_ground.until(instance, "stalled")).status == "stalled"
+        assert "spoiled keys" in (await memory_ground.describe(instance)).reason
+        assert await memory_ground.result(await memory_ground.start(row, "c", 2)) == ["C0", "C1"]
