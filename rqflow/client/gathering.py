@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from rqflow.backend.calls.call import Call
@@ -33,6 +34,14 @@ class _Batch:
     room: int = MOST
 
 
+def kind_of(calls: Sequence[Call[Any]]) -> tuple[int, bool] | None:
+    """With which others these calls may travel: their partition, and whether they promise. None: alone."""
+    if not 1 <= len(calls) <= FEW:
+        return None
+    kind = (calls[0].partition, calls[0].promises)
+    return kind if len(calls) == 1 or all((call.partition, call.promises) == kind for call in calls) else None
+
+
 class Gathering:
     """Callers of one backend, in one event loop.
 
@@ -50,10 +59,8 @@ class Gathering:
 
     async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """As Backend.send."""
-        kinds = {(call.partition, call.promises) for call in calls}
-        if self._under_way and len(kinds) == 1 and len(calls) <= FEW:
-            return await self._join(kinds.pop(), calls)
-        return await self._send(calls)
+        kind = kind_of(calls) if self._under_way else None
+        return await (self._send(calls) if kind is None else self._join(kind, calls))
 
     async def _send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         self._under_way += 1
@@ -99,8 +106,9 @@ class Gathering:
             for asked in waiting:
                 await self._bring([asked])
         else:
+            left = iter(answers)
             for asked in waiting:
-                found, answers = answers[: len(asked.calls)], answers[len(asked.calls) :]
+                found = list(islice(left, len(asked.calls)))
                 if not asked.answers.done():
                     asked.answers.set_result(found)
 

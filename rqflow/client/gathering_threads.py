@@ -10,7 +10,7 @@ from typing import Any, Final
 from rqflow.backend.calls.call import Call
 from rqflow.backend.calls.durability import read_durability
 from rqflow.backend.protocol import SyncBackend
-from rqflow.client.gathering import FEW, MOST
+from rqflow.client.gathering import MOST, kind_of
 from rqflow.errors import BackendUnavailable, RqflowError
 
 AT_ONCE: Final = 2
@@ -61,11 +61,8 @@ class ThreadGathering:
 
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """As SyncBackend.send."""
-        kinds = {(call.partition, call.promises) for call in calls}
-        if len(kinds) != 1 or len(calls) > FEW:
-            return self.backend.send(calls)
-        (name,) = kinds
-        if name[1] and self._slow:
+        name = kind_of(calls)
+        if name is None or (name[1] and self._slow):
             return self.backend.send(calls)
         with self._lock:
             kind = self._kinds.setdefault(name, _Kind())
