@@ -132,18 +132,21 @@ class LocalActivities:
 
     def _done(self, job: LocalJob, running: Running, work: asyncio.Task[End | TryAgain | None]) -> None:
         del self._works[work]
+        # Breaks the circle of attempt, task and context: thousands a second are no work for the collector.
+        running.interrupt = _nothing
         if job.running is running:
             job.running = None
         if work.cancelled():
-            # Before its first step, by a worker that leaves.
-            running.settle()
-        elif (error := work.exception()) is not None:
-            logger.error("local activity %r: the worker failed around it", job.command.name, exc_info=error)
+            running.settle()  # before its first step, by whoever does not want it
         elif running.settle():
-            outcome = work.result()
+            error = work.exception()
+            if error is not None:
+                logger.error("local activity %r: the worker failed around it", job.command.name, exc_info=error)
+            outcome = work.result() if error is None else _failed(job, failure_of(error))
             if outcome is not None:
                 self._tell(job, running, outcome)
-        self._fill()
+        if self._waiting:
+            self._fill()
 
     def _tell(self, job: LocalJob, running: Running, outcome: End | TryAgain) -> None:
         if job.dropped:
@@ -177,6 +180,10 @@ class LocalActivities:
 
 def _failed(job: LocalJob, failure: Failure) -> ActivityFailed:
     return ActivityFailed(id=job.command.id, at_ms=job.caller.now_ms(), payload=encode_failure(failure))
+
+
+def _nothing(hard: bool) -> None:
+    """It has ended."""
 
 
 def _cancel(work: asyncio.Task[Any]) -> None:

@@ -20,6 +20,7 @@ from rqflow.core.options import Retry
 from rqflow.errors import BackendError, BackendUnavailable, BadInput
 from rqflow.testing.fates import Fate, FatedBackend
 from rqflow.testing.histories import faults_of_events
+from rqflow.worker import local_activities
 from rqflow.worker.options import WorkerOptions
 from tests.worker.ground import Ground, settled
 from tests.worker.local_flows import (
@@ -422,3 +423,15 @@ async def test_p7_a_commit_that_the_store_breaks_over_sets_its_instance_aside(me
         assert (await memory_ground.until(instance, "stalled")).status == "stalled"
         assert "spoiled keys" in (await memory_ground.describe(instance)).reason
         assert await memory_ground.result(await memory_ground.start(row, "c", 2)) == ["C0", "C1"]
+
+
+async def test_a_fault_of_the_worker_around_a_local_activity_is_its_failure(
+    memory_ground: Ground, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """[P7] The turn goes on, and the log says it: nobody waits for ever."""
+    monkeypatch.setattr(local_activities, "class_names", lambda error: 1 / 0)
+    async with memory_ground.worker(*FLOWS):
+        failure = await memory_ground.failure(await memory_ground.start(tries, "f", 3))
+    assert failure.cause is not None
+    assert "division by zero" in failure.cause.message
+    assert any("the worker failed around it" in record.getMessage() for record in caplog.records)
