@@ -2,7 +2,7 @@
 
 A frozen dataclass sets each of its fields through `object.__setattr__`, and so takes three times as long to build; a
 workflow with one activity passes through about forty of them. Events, commands, calls and tasks are ours alone, and
-mypy holds that nobody changes them; what users are handed is frozen in earnest.
+mypy holds that nobody changes them; what the code of workflows and activities is handed is frozen in earnest.
 """
 
 from __future__ import annotations

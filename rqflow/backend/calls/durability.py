@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from rqflow.errors import BadInput
-from rqflow.values import dataclass
 
 MEMORY: Final = "memory"
 MAX_REPLICAS: Final = 16
