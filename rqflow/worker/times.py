@@ -62,9 +62,10 @@ class Times:
             self._barren = 0
             return
         ahead = taken.next_due_ms - taken.now_ms
+        exact = ahead - taken.past_us / 1000
         if ahead > 0 or fired != 0:
             self._barren = 0
-            self.next_due = now + max(0, ahead) / 1000
+            self.next_due = now + max(0, exact) / 1000
             return
         self.next_due = now + min(LONGEST_BARREN, SHORTEST_BARREN * 2 ** min(self._barren, 10))
         self._barren += 1

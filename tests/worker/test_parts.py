@@ -94,6 +94,9 @@ def test_due_times_are_relative_to_redis_and_need_no_local_wall_clock() -> None:
     times = Times(0.0, timedelta(seconds=1))
     times.learn(Taken(tasks=(), notices=(), now_ms=1_000, next_due_ms=1_050, outbox=0), 7.0, fired=None)
     assert times.next_due == pytest.approx(7.05)
+    told = Taken(tasks=(), notices=(), now_ms=1_000, past_us=700, next_due_ms=1_050, outbox=0)
+    times.learn(told, 7.0, fired=None)
+    assert times.next_due == pytest.approx(7.0493), "to the microsecond"
     times.learn(Taken(tasks=(), notices=(), now_ms=1_000, next_due_ms=None, outbox=0), 7.0, fired=None)
     assert math.isinf(times.next_due)
 

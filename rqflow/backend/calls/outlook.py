@@ -10,6 +10,8 @@ class Outlook:
     """A partition as a worker must know it that has nothing to do."""
 
     now_ms: int
+    past_us: int = 0
+    """Microseconds that had passed since: what is due in a millisecond may be due at once."""
     next_due_ms: int | None
     """When the next timer, retry, timeout … of this partition is due."""
     next_lapse_ms: int | None = None

@@ -24,11 +24,12 @@ def take(call: Take, place: Place) -> Command[Taken]:
     in_front = len(prefix(place.hub.name, call.partition))
 
     def parse(reply: Any) -> Taken:
-        now_ms, due_ms, outbox, tasks, notices, lapse_ms, *due = reply
+        now_ms, due_ms, outbox, tasks, notices, lapse_ms, past_us, *due = reply
         return Taken(
             tasks=tuple(_TASKS[task[0]](call.partition, now_ms, *task[1:]) for task in tasks),
             notices=tuple(CancelNotice(partition=call.partition, token=token.decode()) for token in notices),
             now_ms=now_ms,
+            past_us=past_us,
             next_due_ms=None if due_ms < 0 else due_ms,
             next_lapse_ms=None if lapse_ms < 0 else lapse_ms,
             outbox=outbox,

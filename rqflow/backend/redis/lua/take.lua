@@ -7,7 +7,7 @@
 --       entries          rows(stream,entry)  leased by a blocked read, to be loaded
 --       again            int                 1: what the worker has on lease, too
 -- Returns {now, when the next is due or -1, messages in the outbox, tasks (see loading), tokens not wanted, when the
---   next lease of another worker ends or -1}, or lease.
+--   next lease of another worker ends or -1, microseconds past now}, or lease.
 -- @include activities
 -- @include clock
 -- @include due

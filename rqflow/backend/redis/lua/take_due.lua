@@ -27,5 +27,5 @@
 
 local fired, unfired = agenda.try(limit)
 local taken = taking.take(worker, workflow_queues, activity_queues, workflow_room, activity_room, entries, again)
-if taken[1] ~= 'err' then taken[7], taken[8] = fired, unfired end
+if taken[1] ~= 'err' then taken[8], taken[9] = fired, unfired end
 return taken

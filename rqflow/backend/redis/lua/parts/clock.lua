@@ -2,6 +2,7 @@
 do
   local time = redis.call('TIME')
   clock.now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  clock.past_us = tonumber(time[2]) % 1000
   -- The same for what is written: a number becomes text anew each time that it is, which takes a command's time.
   clock.stamp = string.format('%.0f', clock.now)
   clock.last = {}

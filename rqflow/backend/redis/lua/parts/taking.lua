@@ -51,5 +51,6 @@ function taking.take(worker, workflow_queues, activity_queues, workflow_room, ac
     unwanted = backoffs.told(worker, unwanted, activity_room > 0)
   end
   read(activity_streams, activity_room)
-  return { clock.now, due.next() or -1, redis.call('XLEN', key.outbox()), found, unwanted, leases.next_lapse(worker) }
+  return { clock.now, due.next() or -1, redis.call('XLEN', key.outbox()), found, unwanted, leases.next_lapse(worker),
+    clock.past_us }
 end
