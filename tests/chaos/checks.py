@@ -22,6 +22,7 @@ from rqflow.core.events import (
     WorkflowTimedOut,
 )
 from rqflow.core.executor import Executor
+from rqflow.core.ids import child_run
 from rqflow.core.states import CLOSED
 from rqflow.errors import RqflowError
 from rqflow.testing.histories import times_of_news
@@ -155,17 +156,23 @@ class Examiner:
     # ---- children
 
     def _children(self, finding: Finding, others: Mapping[str, Finding]) -> None:
+        latest = dict[str, str]()
         for events in finding.events():
             answered = {each.id for each in events if isinstance(each, ChildCompleted)}
             for each in events:
                 if not isinstance(each, ChildScheduled):
                     continue
                 child = others.get(each.instance)
+                latest[each.instance] = child_run(cast(WorkflowStarted, events[0]).run, each.id)
                 if child is None:
                     if each.id in answered:
                         finding.says("P1", f"its child {each.instance} is gone")
                 elif each.id in answered and child.row.status != "completed":
                     finding.says("P5", f"was told that {child.id} had completed, which is {child.row.status}")
+        for name, run in latest.items() if finding.row.status == "completed" else ():
+            child = others.get(name)
+            if child is not None and cast(WorkflowStarted, child.runs[0][0].event).run != run:
+                finding.says("P5", f"its child {name} is not the one that it began last")
 
 
 def _names(events: Iterable[Any]) -> list[tuple[str, Any, Any]]:

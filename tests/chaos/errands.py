@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Sequence
+from typing import Final
 
 from rqflow.client.starting import Request
 from rqflow.errors import BackendError, BackendRefused, InstanceExists, RqflowError
 from tests.chaos import flows
 from tests.chaos.customers import Customer, Errand
+
+MOST: Final = 600
+"""Numbers of one stream."""
 
 
 class Wanderer(Customer):
@@ -21,6 +26,7 @@ class Wanderer(Customer):
             self._trade, self._trade, self._collect, self._collect, self._sell, self._family, self._reserve,
             self._reserve, self._hurry, self._account, self._toil, self._dice, self._crowd, self._build, self._build,
             self._brief, self._deadline, self._heavy, self._forge, self._flood, self._purge, self._duel,
+            self._series, self._series, self._stream, self._stream,
         ]  # fmt: skip
 
     async def _trade(self) -> None:
@@ -132,6 +138,28 @@ class Wanderer(Customer):
         page.ordered = False
         orders = (self._order(page, "number", each, handle.signal("number", each)) for each in range(count))
         await asyncio.gather(*orders)
+        await self._order(page, "number", flows.LAST, handle.signal("number", flows.LAST))
+        await self._result(handle)
+
+    async def _series(self) -> None:
+        await self._plain(flows.series, self._chance.randrange(2, 12))
+
+    async def _stream(self) -> None:
+        """Signals one upon the other, for longer than a lease: whenever a turn out of date is told, there is news
+        that it could take for its own."""
+        handle = await self._start(flows.collect, 10_000, [])
+        if handle is None:
+            return
+        page, loop = self._page(handle), asyncio.get_running_loop()
+        page.ordered = False
+        numbers, end = itertools.count(), loop.time() + self._chance.uniform(5, 10)
+
+        async def send() -> None:
+            while loop.time() < end and (number := next(numbers)) < MOST:
+                await self._order(page, "number", number, handle.signal("number", number))
+                await asyncio.sleep(self._chance.uniform(0, 0.06))
+
+        await asyncio.gather(*(send() for _ in range(4)))
         await self._order(page, "number", flows.LAST, handle.signal("number", flows.LAST))
         await self._result(handle)
 

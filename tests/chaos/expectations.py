@@ -151,6 +151,7 @@ _RESULTS: Final[dict[str, Callable[[Page, Any], Problems]]] = {
     "leaf": _from_args(lambda what: f"{what} done"),
     "sell": _from_args(lambda count: list(range(count))),
     "collect": _collected,
+    "series": _from_args(lambda count: [f"round {number} done" for number in range(count)]),
     "family": _from_args(lambda depth, width: width**depth),
     "reserve": _is("on"),
     "hurry": _one_of("in time done", "late done"),

@@ -98,6 +98,13 @@ async def sell(folder: str, count: int) -> list[int]:
 
 
 @workflow
+async def series(folder: str, count: int) -> list[str]:
+    """One child after the other, all under one id: what is told late of an earlier one must not begin it again."""
+    one = leaf.options(id=f"{workflow.info().instance}-next")
+    return [await one(folder, f"round {number}") for number in range(count)]
+
+
+@workflow
 async def family(folder: str, depth: int, width: int) -> int:
     """A tree of children; how many leaves it has."""
     if depth == 0:

@@ -12,7 +12,7 @@ HUB: Final = "chaos"
 
 @dataclass(frozen=True)
 class Deed:
-    """Something that a villain does, and takes back before it returns or is canceled."""
+    """Something that a villain does, and takes back before it returns. It is never broken off."""
 
     name: str
     do: Callable[[Random], Awaitable[None]]

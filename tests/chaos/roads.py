@@ -22,11 +22,12 @@ class SpoiltRoads:
             Deed("road slow", self._slow),
             Deed("road cut in mid-reply", self._cut_replies),
             Deed("road cut", self._cut),
-            Deed("road holds everything", self._hold),
+            Deed("road holds everything", self._hold, 30),
             Deed("road holds replies", self._hold_replies),
         ]
 
     async def _spoil(self, chance: Random, spoil: Callable[[Proxy], object], seconds: float) -> None:
+        # Most often one of them: those who come by the others take over, and go on, before it heals.
         proxies = chance.choice([self._proxies, self._proxies[:1], self._proxies[1:]])
         try:
             for proxy in proxies:

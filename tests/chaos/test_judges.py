@@ -15,7 +15,16 @@ from rqflow.authoring.registry import load_modules
 from rqflow.backend.calls.hubs import HubInfo
 from rqflow.backend.opening import open_backend, open_sync_backend
 from rqflow.client.asynchronous import AsyncClient
-from rqflow.core.events import ActivityCompleted, ActivityScheduled, SignalReceived, Stamped
+from rqflow.core.events import (
+    ActivityCompleted,
+    ActivityScheduled,
+    ChildScheduled,
+    Event,
+    SignalReceived,
+    Stamped,
+    WorkflowStarted,
+)
+from rqflow.core.ids import child_run
 from rqflow.worker.options import WorkerOptions
 from rqflow.worker.worker import Worker
 from tests.chaos.book import Page, Told
@@ -151,6 +160,25 @@ async def test_each_wrong_is_found(sound: Case, spoil: Callable[[Case], Any], pr
     """Something that must not be is put into what was read: the promise that it breaks is named."""
     spoil(sound)
     assert promises <= judge(sound)
+
+
+async def test_a_child_that_an_old_message_has_begun_again_is_found(sound: Case) -> None:
+    """Under the id of another one that its parent began after it."""
+    child, left, _ = sound
+    started = child.runs[0][0].event
+    assert isinstance(started, WorkflowStarted)
+
+    def said(of_command: int) -> str:
+        mine = replace(started, run=child_run("p-run", of_command))
+        parent: list[Event] = [replace(started, instance="p", run="p-run")]
+        parent += (ChildScheduled(id=id, workflow="collect", instance="c") for id in (1, 2))
+        finding = Finding(replace(child.row, instance="p"), [[Stamped(at_ms=1, event=each) for each in parent]])
+        began = Finding(child.row, [[Stamped(at_ms=1, event=mine), *child.runs[0][1:]]])
+        Examiner(left, lossy=True).examine(finding, {"c": began})
+        return str([str(each) for each in finding.problems])
+
+    assert "its child c is not the one that it began last" in said(1)
+    assert "began last" not in said(2)
 
 
 async def test_an_instance_that_was_accepted_and_is_gone_is_missed(sound: Case) -> None:

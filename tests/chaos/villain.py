@@ -40,8 +40,17 @@ class Villain:
             deed = first.pop() if first else self._choose()
             self.counts[deed.name] += 1
             self._tell(deed.name)
-            await deed.do(Random(self._chance.random()))
+            await self._do(deed)
             await self._recover(deed)
+
+    async def _do(self, deed: Deed) -> None:
+        """To its end, for half a deed may be one that nobody takes back: a server was killed, and not started again."""
+        doing = asyncio.ensure_future(deed.do(Random(self._chance.random())))
+        try:
+            await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await doing
+            raise
 
     def _choose(self) -> Deed:
         [deed] = self._chance.choices(self._deeds, [deed.weight for deed in self._deeds])
