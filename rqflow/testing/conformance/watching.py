@@ -29,6 +29,13 @@ async def until(bench: Bench, watch: Watch, instance: str, status: str) -> None:
     raise AssertionError(f"told a hundred times, and {instance} is not {status}")
 
 
+async def end_of(watch: Watch) -> Outcome:
+    """The end that a notice tells of, as soon as there is one."""
+    while watch.ended is None:
+        assert await watch.wait(PATIENCE), "nobody said what the end is"
+    return watch.ended
+
+
 class TestWatch(Standing):
     """Notices; a watch may be told too often, but never too seldom [B10]."""
 
@@ -57,16 +64,15 @@ class TestWatch(Standing):
             assert await watch.wait(PATIENCE)
             told = [watch.ended]
             await bench.terminate("again", "enough")
-            await until(bench, watch, "again", "terminated")
-            told.append(watch.ended)
-        assert told == [None, Outcome(status="terminated", run="run-2", payload=(await bench.outcome("again")).payload)]
+            told.append(await end_of(watch))
+        terminated = Outcome(status="terminated", run="run-2", payload=(await bench.outcome("again")).payload)
+        assert told == [None, terminated]
 
     async def _is_told(self, bench: Bench, name: str, actor: Actor, close: Close) -> None:
         await bench.start(name)
         async with bench.backend.watch(name) as watch:
             await actor.commit(await actor.turn(name), close=close)
-            assert await watch.wait(PATIENCE)
-            assert watch.ended == await bench.outcome(name)
+            assert await end_of(watch) == await bench.outcome(name)
 
     async def test_a_large_result_may_be_left_to_be_read(self, bench: Bench) -> None:
         """The end is told; what it came to, or nothing, but never a part of it."""

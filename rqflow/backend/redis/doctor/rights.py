@@ -14,7 +14,7 @@ _CALLED: Final = re.compile(r"redis\.p?call\('(\w+)'")
 
 WORKERS_SCRIPTS: Final = frozenset({
     "answer_query", "begin_turn", "commit", "complete_activity", "create_groups", "fire_due", "give_back", "register",
-    "renew", "retry_activity", "stall", "sweep", "take", "unregister",
+    "renew", "retry_activity", "stall", "sweep", "take", "take_due", "unregister",
 })  # fmt: skip
 """Clients and schedulers never send them."""
 OPERATORS_SCRIPTS: Final = re.compile(r"change_hub|look_\w+")
