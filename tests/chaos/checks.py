@@ -156,22 +156,24 @@ class Examiner:
     # ---- children
 
     def _children(self, finding: Finding, others: Mapping[str, Finding]) -> None:
-        latest = dict[str, str]()
+        latest = dict[str, tuple[str, bool]]()
         for events in finding.events():
             answered = {each.id for each in events if isinstance(each, ChildCompleted)}
             for each in events:
                 if not isinstance(each, ChildScheduled):
                     continue
                 child = others.get(each.instance)
-                latest[each.instance] = child_run(cast(WorkflowStarted, events[0]).run, each.id)
-                if child is None:
-                    if each.id in answered:
-                        finding.says("P1", f"its child {each.instance} is gone")
-                elif each.id in answered and child.row.status != "completed":
-                    finding.says("P5", f"was told that {child.id} had completed, which is {child.row.status}")
-        for name, run in latest.items() if finding.row.status == "completed" else ():
+                latest[each.instance] = child_run(cast(WorkflowStarted, events[0]).run, each.id), each.id in answered
+                if child is None and each.id in answered:
+                    finding.says("P1", f"its child {each.instance} is gone")
+        for name, (run, told) in latest.items():
             child = others.get(name)
-            if child is not None and cast(WorkflowStarted, child.runs[0][0].event).run != run:
+            if child is None:
+                continue
+            if told and child.row.status != "completed":
+                finding.says("P5", f"was told that {name} had completed, which is {child.row.status}")
+            began = cast(WorkflowStarted, child.runs[0][0].event).run
+            if began != run and finding.row.status == "completed":
                 finding.says("P5", f"its child {name} is not the one that it began last")
 
 
