@@ -165,6 +165,21 @@ class TestUnknownFates(Standing):
         assert await actor.take() == []
         assert (await bench.describe()).task == "waiting"
 
+    async def test_what_waits_for_another_reason_is_left_to_its_time(self, bench: Bench) -> None:
+        """It was unknown once, and was given back for a while by one that knows it: who comes then is not told."""
+        other = await ignorant(bench)
+        await bench.start()
+        await bench.call(give_back_call(await other.turn(), delay=BLINK, unknown="checkout"))
+        await bench.wait()
+        task = await other.turn()
+        await bench.call(give_back_call(task, delay=LONG))
+        assert await (await worker(bench, "first")).take() == []
+        await bench.start("second")
+        await other.commit(await other.turn("second"), charge(1))
+        task_of = await other.activity("second")
+        await bench.call(give_back_call(task_of, delay=LONG))
+        assert await (await worker(bench, "last")).take() == []
+
     async def test_a_suspended_instance_waits_and_then_goes_where_it_is_known(self, bench: Bench) -> None:
         """[P6] It has no task before it is resumed."""
         other = await ignorant(bench)

@@ -33,6 +33,9 @@ function returns.workflow(instance, run, token, delay_ms, unknown)
     unknowns.forget(row.queue, note)
   elseif unknown ~= '' then
     unknowns.note(row.queue, note, delay_ms)
+  elseif delay_ms > 0 then
+    -- Whoever took it knew it: it does not wait for one that does.
+    unknowns.forget(row.queue, { 'w', row.workflow, instance, '0', row.length })
   end
   return true
 end
@@ -51,6 +54,8 @@ function returns.activity(instance, run, id, token, delay_ms, unknown)
     backoffs.offer(knower, instance, run, id, record[3])
   elseif unknown ~= '' then
     unknowns.note(record[7], note, delay_ms)
+  elseif delay_ms > 0 then
+    unknowns.forget(record[7], { 'a', record[8], instance, id, run, record[3] })
   end
   return true
 end
