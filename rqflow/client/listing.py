@@ -1,7 +1,7 @@
 """Listing: flows that list instances newest first, the partitions' shares merged, paged by a stable cursor.
 
-A cursor holds how far each partition was read, as the creation order of the last instance given. Instances that
-change, end, come or go between two pages shift nothing: what was given is not given again, what was not is not missed.
+A cursor holds below which creation order each partition is read on. Instances that change, end, come or go between two
+pages shift nothing: what was given is not given again, what was not is not missed, and what came later is not there.
 """
 
 from __future__ import annotations
@@ -106,8 +106,6 @@ class _Share:
     """One partition's part of a listing that is being merged."""
 
     partition: int
-    given: int | None
-    """Order of the last row that went into a page, here or before; None: none yet."""
     read: int | None
     """Order to read on below."""
     ended: bool
@@ -125,9 +123,7 @@ def _merge(shares: list[_Share], rows: list[Description], limit: int) -> None:
         if not full:
             return
         newest = max(full, key=lambda share: (share.rows[0].created_at, -share.partition))
-        row = newest.rows.popleft()
-        newest.given = row.order
-        rows.append(row)
+        rows.append(newest.rows.popleft())
 
 
 def _feed(options: ClientOptions, where: Filter, shares: list[_Share], wanted: int) -> Flow[None]:
@@ -142,9 +138,9 @@ def _feed(options: ClientOptions, where: Filter, shares: list[_Share], wanted: i
 
 
 def _cursor(where: Filter, shares: list[_Share]) -> str | None:
-    # Where rows are left over, the next page begins below the last one given. Where none are, it begins where
-    # reading stopped: rows in between do not meet the filter and need not be looked at twice.
-    places = [(share.given if share.rows else END if share.ended else share.read) for share in shares]
+    # Where rows are left over, the next page begins with the first of them. Where none are, it begins where reading
+    # stopped: rows in between do not meet the filter and need not be looked at twice.
+    places = [(share.rows[0].order + 1 if share.rows else END if share.ended else share.read) for share in shares]
     if all(place == END for place in places):
         return None
     return base64.urlsafe_b64encode(dump_json([1, _fingerprint(where), places])).decode().rstrip("=")
@@ -152,7 +148,7 @@ def _cursor(where: Filter, shares: list[_Share]) -> str | None:
 
 def _shares(where: Filter, cursor: str | None, facts: Facts) -> list[_Share]:
     if cursor is None:
-        return [_Share(partition, None, None, False) for partition in range(facts.hub.partitions)]
+        return [_Share(partition, None, False) for partition in range(facts.hub.partitions)]
     try:
         padded = cursor.encode() + b"=" * (-len(cursor) % 4)
         version, fingerprint, places = load_json(base64.urlsafe_b64decode(padded))
@@ -164,7 +160,7 @@ def _shares(where: Filter, cursor: str | None, facts: Facts) -> list[_Share]:
         raise BadInput("cursor is none that list_page of this hub has given")
     if fingerprint != _fingerprint(where):
         raise BadInput("cursor was given for other filters; go on with the same ones, or begin anew without a cursor")
-    return [_Share(number, place, place, place == END) for number, place in enumerate(places)]
+    return [_Share(number, place, place == END) for number, place in enumerate(places)]
 
 
 def _fingerprint(where: Filter) -> str:
