@@ -122,7 +122,7 @@ class World:
     def _due(self) -> Sequence[int]:
         """When something is due that makes work."""
         agendas = [partition.agenda for partition in self._store._partitions]
-        return [at for each in agendas for item, (at, _) in each.times.items() if item.occasion != "retention"]
+        return [at for each in agendas for item, at in each.times.items() if item.occasion != "retention"]
 
     async def _settle(self) -> None:
         """Until there is no work at this moment. Whoever died is replaced."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Final, Literal, TypeAlias
 
 SLACK: Final = 64
@@ -22,24 +21,27 @@ class Item:
     run: str
     id: int = 0
 
+    @property
+    def member(self) -> str:
+        """As Redis orders what is due at one moment."""
+        return f"{self.occasion} {self.id} {self.run} {self.instance}"
+
 
 @dataclass(slots=True)
 class Agenda:
     """A set of items, each with a time that can be changed or taken back."""
 
-    times: dict[Item, tuple[int, int]] = field(default_factory=dict)
-    """When, and in which order it was put there."""
-    heap: list[tuple[int, int, Item]] = field(default_factory=list)
+    times: dict[Item, int] = field(default_factory=dict)
+    """When."""
+    heap: list[tuple[int, str, Item]] = field(default_factory=list)
     """May hold items that were moved or taken back: only those that agree with `times` count."""
-    numbers: count[int] = field(default_factory=count)
 
     def put(self, item: Item, at_ms: int) -> None:
         """The item is due at this time, and at no other."""
-        number = next(self.numbers)
-        self.times[item] = (at_ms, number)
-        heapq.heappush(self.heap, (at_ms, number, item))
+        self.times[item] = at_ms
+        heapq.heappush(self.heap, (at_ms, item.member, item))
         if len(self.heap) > 2 * len(self.times) + SLACK:
-            self.heap = [(at, order, known) for known, (at, order) in self.times.items()]
+            self.heap = [(at, known.member, known) for known, at in self.times.items()]
             heapq.heapify(self.heap)
 
     def drop(self, item: Item) -> None:
@@ -49,8 +51,8 @@ class Agenda:
     def next_ms(self) -> int | None:
         """When the earliest item is due."""
         while self.heap:
-            at_ms, number, item = self.heap[0]
-            if self.times.get(item) == (at_ms, number):
+            at_ms, _, item = self.heap[0]
+            if self.times.get(item) == at_ms:
                 return at_ms
             heapq.heappop(self.heap)
         return None
@@ -66,4 +68,4 @@ class Agenda:
 
     def overdue(self, now_ms: int) -> int:
         """How many items are due by now."""
-        return sum(at_ms <= now_ms for at_ms, _ in self.times.values())
+        return sum(at_ms <= now_ms for at_ms in self.times.values())
