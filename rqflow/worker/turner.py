@@ -19,8 +19,9 @@ from rqflow.worker.turns import NeedsHistory, Turns
 
 logger = logging.getLogger("rqflow.worker")
 
-SLICE = 0.003
-"""Seconds of turns after which the loop goes round: what is finished goes out while the next is turned."""
+SLICE = 0.0002
+"""Seconds of turns after which the loop goes round, a few turns: what is finished goes out, and Redis works on it while
+the next are turned. With longer slices the two wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)
