@@ -17,6 +17,8 @@ MOST: Final = 100
 """Workers looked at for one task, and tasks handed to one that comes."""
 FULL_MS: Final = 1_000
 """After which an activity is there for all that was offered to one which had no room yet."""
+NOTED_MS: Final = 60_000
+"""So long after the end of its wait it is noted who did not know a task: by then it is there for all."""
 OFFERS: Final = 100
 """Kept for one worker at most: each activity comes up again by itself."""
 
@@ -73,7 +75,11 @@ def take_up(partition: Partition, worker: Worker, *, room: bool) -> None:
 def came(partition: Partition, worker: Worker) -> None:
     """Tell a worker that has just come of what waits for one that knows its name."""
     rows = list(partition.rows.by_id.values())
-    turns = [row for row in rows if row.unknown and row.task == "waiting"]
+    turns = [
+        row
+        for row in rows
+        if row.unknown and row.task == "waiting" and _noted(partition, Item("wait", row.instance, row.run))
+    ]
     for row in [row for row in turns if knows_workflow(worker, row.workflow, row.queue)][:MOST]:
         drop_task(partition, row)
         row.sticky = worker.record.id
@@ -82,8 +88,15 @@ def came(partition: Partition, worker: Worker) -> None:
         (row, id, activity)
         for row in rows
         for id, activity in row.waiting.items()
-        if isinstance(activity, WaitingActivity) and activity.unknown and activity.state == "backoff"
+        if isinstance(activity, WaitingActivity)
+        and activity.unknown
+        and activity.state == "backoff"
+        and _noted(partition, Item("retry", row.instance, row.run, id))
     ]
     for row, id, activity in [one for one in attempts if knows_activity(worker, one[2].name, one[2].queue)][:MOST]:
         activity.unknown = False
         offer(partition, worker, row, id, activity)
+
+
+def _noted(partition: Partition, wait: Item) -> bool:
+    return partition.now_ms <= partition.agenda.times[wait] + NOTED_MS
