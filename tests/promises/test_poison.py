@@ -78,7 +78,8 @@ async def test_p7_deadly_activities_fail_their_steps_and_no_others(yard: Yard) -
     assert "SIGKILL" in said["thread memory"]
     assert "SIGSEGV" in said["process segfault"]
     tried = Counter(effect.what for effect in effects(yard.folder))
-    assert all(tried[name] <= 2 for name in handles), tried
+    # One in a process of its own fails by itself, twice as its policy says, and may be lost beside a deadly one before.
+    assert all(tried[name] <= (3 if name.startswith("process") else 2) for name in handles), tried
     assert tried["process segfault"] == 2, "what runs in a process of its own has the attempts of its policy"
 
 
