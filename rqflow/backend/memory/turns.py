@@ -14,7 +14,7 @@ from rqflow.backend.memory.news import drop_task, put_task, queue_task
 from rqflow.backend.memory.partition import Partition, span_ms
 from rqflow.backend.memory.receiving import deliver_own_letters
 from rqflow.backend.memory.rows import Row
-from rqflow.backend.memory.streams import workflows_of
+from rqflow.backend.memory.streams import own_of, workflows_of
 from rqflow.backend.memory.taking import first_page
 from rqflow.core.commands import (
     AnswerUpdate,
@@ -152,7 +152,8 @@ def give_back(partition: Partition, call: GiveBack) -> None:
     knower = next(known, None) if call.unknown else None
     if knower is not None:
         row.sticky = knower.record.id
-        queue_task(partition, row)
+        if row.status == "running":
+            put_task(partition, row, own_of(row.sticky))
         return
     row.unknown = bool(call.unknown)
     requeue(partition, row, span_ms(call.delay))

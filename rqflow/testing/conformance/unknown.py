@@ -8,6 +8,7 @@ from rqflow.backend.calls.tasks import ActivityTask, Subscription
 from rqflow.testing.conformance.actor import Actor
 from rqflow.testing.conformance.bench import LONG, Bench
 from rqflow.testing.conformance.deeds import charge, dies, finish, give_back_call, retry_call, suspend, worker
+from rqflow.testing.conformance.kept import kept
 from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
 from rqflow.testing.conformance.stats import queue_of, stats_of
@@ -42,6 +43,16 @@ class TestUnknownNames(Standing):
         assert (await queue_of(bench)).unknown == ()
         await finish(knower)
         assert await bench.status() == "completed"
+
+    async def test_a_turn_without_news_goes_to_a_worker_that_knows_it(self, bench: Bench) -> None:
+        """[P6] One that was kept and then lost: what it had begun may be unfinished."""
+        actor = await worker(bench)
+        await bench.start()
+        await kept(actor)
+        other, knower = await ignorant(bench), await worker(bench, "knower")
+        await dies(bench, actor, other)
+        await bench.call(give_back_call(await other.turn(), delay=LONG, unknown="checkout"))
+        assert (await knower.turn()).inbox == ()
 
     async def test_an_activity_goes_to_a_worker_that_knows_it_when_that_has_room(self, bench: Bench) -> None:
         """[P6] In the same look that finds it; it is the same attempt still."""
