@@ -111,12 +111,11 @@ def _lost_turn(partition: Partition, row: Row, call: Sweep, worker: Worker) -> N
     """A worker died with this turn: another gets it, unless it seems to kill whoever takes it (P7).
 
     One that was lost before and had not said that it begins is not counted: the worker died of something else."""
-    if row.losses == 0 or row.trial == row.token:
-        row.losses += 1
-    if row.losses > call.max_losses:
-        reason = f"its turn was lost with {row.losses} workers"
-        set_aside(partition, row, reason, worker.record.build)
+    losses = row.losses + (row.losses == 0 or row.trial == row.token)
+    if losses > call.max_losses:
+        set_aside(partition, row, f"its turn was lost with {losses} workers", worker.record.build)
         return
+    row.losses = losses
     drop_task(partition, row)
     row.sticky = ""
     requeue(partition, row)
