@@ -15,6 +15,8 @@ from rqflow.core.options import Retry
 from tests.promises.verbs import DEADLY, Effect, leave, leave_attempt, shut
 
 WAYS = ("segfault", "exit", "memory")
+COMPANY = "company"
+"""A gate: shut, what is deadly waits for the others of its kind, so that its worker dies of all of them at once."""
 
 
 def end_process(way: str) -> None:
@@ -33,6 +35,8 @@ def end_process(way: str) -> None:
 async def die_in_loop(folder: str, way: str) -> str:
     """On the worker's loop."""
     leave_attempt(folder, f"loop {way}")
+    while shut(folder, COMPANY):  # noqa: ASYNC110 (what is waited for is a file)
+        await asyncio.sleep(0.01)
     if shut(folder, DEADLY):
         end_process(way)
     return "survived"
@@ -42,6 +46,8 @@ async def die_in_loop(folder: str, way: str) -> str:
 def die_in_thread(folder: str, way: str) -> str:
     """In a thread."""
     leave_attempt(folder, f"thread {way}")
+    while shut(folder, COMPANY):
+        time.sleep(0.01)
     if shut(folder, DEADLY):
         end_process(way)
     return "survived"

@@ -9,7 +9,7 @@ import pytest
 
 from rqflow.client.handle import AsyncHandle
 from rqflow.errors import ResultTimeout, WorkflowFailed
-from tests.promises.poisons import WAYS, bad_question, bad_step, bad_turn, good, quick
+from tests.promises.poisons import COMPANY, WAYS, bad_question, bad_step, bad_turn, good, quick
 from tests.promises.verbs import DEADLY, effects
 from tests.promises.yard import Yard
 
@@ -63,12 +63,16 @@ async def test_p7_deadly_activities_fail_their_steps_and_no_others(yard: Yard) -
     """[P7] In the loop, in a thread and in a process of their own. Each step fails with an error that says so; those
     that ran beside them are lost with their workers at most once, and complete."""
     yard.hold(DEADLY)
+    yard.hold(COMPANY)
     handles: dict[str, AsyncHandle[str]] = {}
     innocents: list[AsyncHandle[list[str]]] = []
     for place, way in (("thread", "segfault"), ("loop", "exit"), ("thread", "memory"), ("process", "segfault")):
         innocents.append(await yard.client.start(good, yard.folder))
         handles[f"{place} {way}"] = await yard.client.start(bad_step, yard.folder, place, way)
     yard.process(**STRICT)
+    together = {"thread segfault", "loop exit", "thread memory"}
+    await yard.until(lambda: together <= {effect.what for effect in effects(yard.folder)})
+    yard.release(COMPANY)
     assert await yard.results(innocents) == [["done", "done"]] * len(innocents)
     said = {name: await failure_of(handle) for name, handle in handles.items()}
     assert "die_in_thread was lost with 2 workers" in said["thread segfault"]

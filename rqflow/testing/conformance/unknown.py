@@ -7,7 +7,7 @@ from datetime import timedelta
 from rqflow.backend.calls.tasks import ActivityTask, Subscription
 from rqflow.testing.conformance.actor import Actor
 from rqflow.testing.conformance.bench import LONG, Bench
-from rqflow.testing.conformance.deeds import charge, dies, finish, give_back_call, retry_call, suspend, worker
+from rqflow.testing.conformance.deeds import charge, dies, finish, give_back_call, resume, retry_call, suspend, worker
 from rqflow.testing.conformance.kept import kept
 from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.standing import Standing
@@ -53,6 +53,18 @@ class TestUnknownNames(Standing):
         await dies(bench, actor, other)
         await bench.call(give_back_call(await other.turn(), delay=LONG, unknown="checkout"))
         assert (await knower.turn()).inbox == ()
+
+    async def test_a_suspended_one_is_given_to_nobody(self, bench: Bench) -> None:
+        """[P6] Resumed, it has its turn."""
+        other, knower = await ignorant(bench), await worker(bench)
+        await bench.start()
+        task = await other.turn()
+        await suspend(bench)
+        await bench.call(give_back_call(task, delay=LONG, unknown="checkout"))
+        assert await knower.take() == []
+        assert await resume(bench)
+        await finish(knower)
+        assert await bench.status() == "completed"
 
     async def test_an_activity_goes_to_a_worker_that_knows_it_when_that_has_room(self, bench: Bench) -> None:
         """[P6] In the same look that finds it; it is the same attempt still."""
