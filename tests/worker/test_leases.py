@@ -14,10 +14,10 @@ import pytest
 from rqflow.authoring.activity_face import activity
 from rqflow.authoring.workflow_face import workflow
 from rqflow.backend.calls.call import Call
-from rqflow.backend.calls.hubs import HubInfo, Limits, ReadStats
-from rqflow.backend.protocol import SyncBackend
+from rqflow.backend.calls.hubs import ReadStats
 from rqflow.converters.json import load_json
 from rqflow.errors import ActivityTimedOut, BackendUnavailable
+from rqflow.testing.passing import PassingSyncBackend
 from tests.worker.ground import Ground, settled, vanish
 
 began: dict[str, list[str]] = {}
@@ -74,20 +74,10 @@ def fresh() -> str:
     return key
 
 
-class Cut:
+class Cut(PassingSyncBackend):
     """A blocking backend whose line can be cut."""
 
-    def __init__(self, inner: SyncBackend) -> None:
-        self._inner = inner
-        self.cut = False
-
-    @property
-    def hub(self) -> HubInfo:
-        return self._inner.hub
-
-    @property
-    def limits(self) -> Limits:
-        return self._inner.limits
+    cut = False
 
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         if self.cut:
@@ -96,12 +86,6 @@ class Cut:
 
     def call(self, call: Call[Any]) -> Any:
         return self._inner.call(call)
-
-    def watch(self, instance: str) -> Any:
-        return self._inner.watch(instance)
-
-    def close(self) -> None:
-        self._inner.close()
 
 
 async def test_code_that_blocks_the_loop_loses_no_lease(ground: Ground) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rqflow.backend.calls.instances import Purge
 from rqflow.backend.calls.schedules import BreakSchedule, DeleteSchedule, ScheduledCheck, ScheduledStop
 from rqflow.core.events import ScheduleLink, WorkflowCompleted, WorkflowFailed, WorkflowStarted
@@ -11,6 +13,13 @@ from rqflow.testing.conformance.bench import LONG
 from rqflow.testing.conformance.deeds import BROKEN, continued, finish, news_of, worker
 from rqflow.testing.conformance.moving import BLINK
 from rqflow.testing.conformance.schedules import ScheduleBench, Scheduling, order
+
+THREE: Final = (
+    order("n/1", "run-1"),
+    order("n/2", "run-2", keep_result=True),
+    order("n/3", "run-3", keep_result=True),
+)
+"""Starts of one step; the results of two of them are wanted."""
 
 
 class TestFiring(Scheduling):
@@ -56,12 +65,7 @@ class TestEndOfRun(Scheduling):
         """It says how; the result comes along only where it is wanted."""
         actor = await worker(bench)
         row = await bench.create()
-        starts = (
-            order("n/1", "run-1"),
-            order("n/2", "run-2", keep_result=True),
-            order("n/3", "run-3", keep_result=True),
-        )
-        await bench.write(row, starts=starts, due_ms=await bench.now_ms() + 3_600_000)
+        await bench.write(row, starts=THREE, due_ms=await bench.now_ms() + 3_600_000)
         turns = await actor.turns()
         await actor.commit(turns["n/1"], close=DONE)
         assert await bench.due_ids() == ["nightly"]
@@ -199,17 +203,12 @@ class TestEndsAgain(Scheduling):
         """An instance that runs goes on; one that has ended is told again as it ended: none stays in the books."""
         actor = await worker(bench)
         row = await bench.create()
-        starts = (
-            order("n/1", "run-1"),
-            order("n/2", "run-2", keep_result=True),
-            order("n/3", "run-3", keep_result=True),
-        )
-        await bench.write(row, starts=starts)
+        await bench.write(row, starts=THREE)
         turns = await actor.turns()
         await actor.commit(turns["n/2"], close=WorkflowCompleted(payload=b'"two"'))
         await actor.commit(turns["n/3"], close=WorkflowFailed(payload=BROKEN))
         row = await bench.read()
-        await bench.write(row, ends=len(row.ends), starts=starts)
+        await bench.write(row, ends=len(row.ends), starts=THREE)
         told = [("run-2", "completed", b'"two"'), ("run-3", "failed", b"")]
         assert sorted(await bench.ends()) == told
         assert await bench.status("n/1") == "running"
