@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -170,7 +170,7 @@ class _Case:
 
     async def _look(self, well: Any) -> bool:
         """Look until all is well; past what is on its way, for as long as the slowest sweep may take."""
-        for wait in (*[LOOK_AGAIN] * LOOKS, *[self._stage.sweep] * SWEEPS):
+        for wait in _waits(SWEEPS * self._stage.sweep):
             if await well():
                 return True
             self.evidence.by_net |= wait > LOOK_AGAIN
@@ -209,6 +209,17 @@ class _Case:
 
     async def _empty(self) -> bool:
         return not _left(await self._client.stats())
+
+
+def _waits(longest: float) -> Iterator[float]:
+    """Seconds between looks: even ones, and then ever longer ones, `longest` in all. What a worker's renewal finds is
+    found long before its next sweep, and a case that looked no earlier would outlast its patience."""
+    yield from [LOOK_AGAIN] * LOOKS
+    wait = LOOK_AGAIN
+    while longest > 0:
+        wait *= 2
+        longest -= wait
+        yield wait
 
 
 def _left(stats: HubStats) -> Mapping[str, Any]:

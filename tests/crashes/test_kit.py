@@ -154,6 +154,38 @@ def test_on_a_redis_too(redis_url: str) -> None:
     assert crash_at_every_call(told, "word", script=tell, options=options).cases > 20
 
 
+@workflow
+async def elder() -> None:
+    """Has a child, which has a child: none of them ends by itself."""
+    child = workflow.start_child(parent)
+    await child.started()
+    workflow.set_status("has a child")
+    await child.result()
+
+
+@workflow
+async def parent() -> None:
+    await stubborn()
+
+
+def test_what_a_client_left_on_its_way_is_waited_for_until_a_worker_looks(redis_url: str) -> None:
+    """[P6] [G7] On a Redis, with options that leave the sweep at its 15 seconds: a lease is renewed long before that.
+
+    The client that terminates a family carries the word from one to the next itself; it dies at each step of that.
+    """
+
+    async def end(scene: Scene) -> None:
+        await scene.start()
+        await scene.shows("has a child")
+        await scene.terminate("all of them", recursive=True)
+
+    worker = WorkerOptions(seed=1, lease=timedelta(seconds=5))
+    options = CrashOptions(url=redis_url, partitions=4, worker=worker, who=("client",), at_once=16)
+    report = crash_at_every_call(elder, script=end, options=options)
+    assert {ended.status for ended in report.ended.values()} == {"terminated"}
+    assert report.calls["client"] > 3
+
+
 def test_a_scenario_that_does_not_end_says_how_it_stands() -> None:
     """Patience is counted in the store's time: nobody waits for it in memory."""
     with pytest.raises(TimeoutError, match=r"not at its end within 1:00:00: .*stubborn-1 \(stubborn\) running"):
