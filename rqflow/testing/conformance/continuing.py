@@ -62,6 +62,21 @@ class TestContinueAsNew(Standing):
         assert isinstance(news[0], WorkflowStarted)
         assert signals_in(news) == [b"1", b"2", b"3", b"4", b"5"]
 
+    async def test_p8_runs_that_each_read_a_part_keep_the_order_of_the_rest(self, bench: Bench) -> None:
+        """What is carried again goes before what was carried and not looked at, and that before all else [P8]."""
+        actor = await worker(bench)
+        await bench.start()
+        for payload in (b"1", b"2", b"3"):
+            await bench.signal("order", payload=payload)
+        task = await actor.turn()
+        signals = [event for event in news_of(task) if isinstance(event, SignalReceived)]
+        await actor.commit(task, close=continued(task, "run-b", *signals[:2]), consumed=3)
+        await bench.clock.pass_by(BLINK)
+        task = await actor.turn()
+        await actor.commit(task, close=continued(task, "run-c", signals[0]), consumed=2)
+        await bench.signal("order", payload=b"4")
+        assert signals_in(news_of(await actor.turn())) == [b"1", b"2", b"3", b"4"]
+
     async def test_updates_and_cancels_are_kept_too(self, bench: Bench) -> None:
         """They are for the instance, not for the run."""
         actor = await worker(bench)

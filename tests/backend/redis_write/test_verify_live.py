@@ -283,3 +283,6 @@ def test_p8_news_that_cannot_stand_where_they_are_are_told() -> None:
     assert words((10**9, signal), (1, signal)) == ["inbox_order"]
     assert words((10**9, signal), (1, signal), runs=2) == []
     assert words((10**9, STARTED), (1, signal), fresh=True) == []
+    taken_over_twice = (3 * 10**9, STARTED), (3 * 10**9, signal), (2 * 10**9, signal), (1, signal)
+    assert words(*taken_over_twice, fresh=True, runs=3) == []
+    assert words(*taken_over_twice, fresh=True, runs=2) == ["inbox_order"]

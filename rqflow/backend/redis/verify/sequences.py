@@ -107,8 +107,8 @@ def check_inbox(stored: Sequence[bytes], *, fresh: bool, runs: int) -> Iterator[
         descents += at_ms < last - SLACK_MS
         last = at_ms
     # A delayed start has the time at which it began, and a run that goes on for another gets first what is newer than
-    # the signals that it takes over.
-    if descents > (fresh or runs > 1):
+    # what no turn has seen: once more for each run whose turns did not come to the oldest of it.
+    if descents > max(fresh, runs - 1):
         yield "inbox_order", f"time goes back {descents} times"
     if fresh and not stored:
         yield "inbox_order", "there is no start"
