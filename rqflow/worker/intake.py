@@ -22,6 +22,8 @@ class Intake:
         self._desk = shared.desk
         self._listener = listener
         self._again = False
+        self._promised = 0
+        """Workflow tasks that takes under way may bring."""
         self._more_workflows = True
         self._more_activities = True
 
@@ -29,6 +31,7 @@ class Intake:
         """Begin anew, as another worker."""
         self._listener.reset()
         self._again = False
+        self._promised = 0
         self._more_workflows = self._more_activities = True
 
     def look(self) -> None:
@@ -49,19 +52,21 @@ class Intake:
     def _workflow_room(self) -> int:
         # A worker that takes no workflows still has a stream of its own: it may hold what was sticky once.
         here = self._desk.turns_waiting(self._partition) + self._desk.turns_open(self._partition)
-        return max(0, self._options.workflow_slots - here)
+        return max(0, self._options.workflow_slots - here - self._promised)
 
     def take(self, fire: int) -> Take:
         """The next Take, which handles so many due members at most."""
         entries, self._listener.entries = tuple(self._listener.entries), []
         again, self._again, self._listener.doubtful = self._again or self._listener.doubtful, False, False
         # What the entries are is known only when they are loaded, so they are counted against both rooms.
+        workflow_room = _share(self._workflow_room() - len(entries), self._options.workflow_slots)
+        self._promised += workflow_room
         return Take(
             partition=self._partition,
             worker=self._standing.id,
             subscription=self._standing.subscription,
-            workflow_room=max(0, self._workflow_room() - len(entries)),
-            activity_room=max(0, self._desk.activity_room() - len(entries)),
+            workflow_room=workflow_room,
+            activity_room=_share(self._desk.activity_room() - len(entries), self._options.activity_slots),
             entries=entries,
             again=again,
             fire=fire,
@@ -69,11 +74,13 @@ class Intake:
 
     def unheard(self, take: Take) -> None:
         """Nobody answered: the next one asks for what this one may have leased."""
+        self._promised -= take.workflow_room
         self._listener.entries[:0] = take.entries
         self._again = True
 
     def took(self, take: Take, taken: Taken, outlet: Outlet) -> None:
         """Hand out what came."""
+        self._promised -= take.workflow_room
         workflows = activities = 0
         for notice in taken.notices:
             self._desk.cancel(notice)
@@ -99,3 +106,8 @@ class Intake:
             partition=task.partition, instance=task.instance, run=task.run, token=task.token, activity=task.id
         )
         outlet.offer(Item(call, answered=lambda answer: None, token=task.token))
+
+
+def _share(room: int, slots: int) -> int:
+    """What one Take may bring: the next one, which leaves before the first is answered, shall find room too."""
+    return max(0, min(room, (slots + 1) // 2))

@@ -35,6 +35,10 @@ class Link:
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(count - 1, 10))
         await asyncio.sleep(wait * self._random.uniform(0.5, 1.0))
 
+    def is_well(self, partition: int) -> bool:
+        """Whether the partition answered when it was asked last."""
+        return partition not in self._failures
+
     def answered(self, partition: int) -> None:
         """The partition answers (again)."""
         if self._failures and self._failures.pop(partition, None) is not None and not self._failures:

@@ -25,6 +25,8 @@ class Outgoing:
         self._waiting: deque[Item] = deque()
         self.under_way = 0
         """Items that were sent and not answered."""
+        self._unheard: list[Item] = []
+        """Nobody answered: they go out again, before all others and in their order, when nothing is under way."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -35,19 +37,13 @@ class Outgoing:
 
     def gather(self, *, items: int, size: int) -> tuple[Item, ...]:
         """The oldest items, so many and so many bytes at most; at least one, if there is one."""
-        assert not self.under_way, "P1: what is under way is answered or goes out again before anything else is sent"
         batch: list[Item] = []
         weight = 0
         while self._waiting and len(batch) < items and weight < size:
             batch.append(self._waiting.popleft())
             weight += batch[-1].weight
-        self.under_way = len(batch)
+        self.under_way += len(batch)
         return tuple(batch)
-
-    def unheard(self, batch: Sequence[Item]) -> None:
-        """Nobody answered: they go out again, before all others. Fences refuse what had been carried out."""
-        self.under_way = 0
-        self._waiting.extendleft(reversed(batch))
 
     def settle(self, batch: Sequence[Item], answers: Sequence[Any]) -> BackendError | None:
         """Hand each answer to whom it concerns; the first refusal by the store itself (such as: out of memory).
@@ -55,6 +51,7 @@ class Outgoing:
         P7: a call over which the store itself broke (its instance's keys are spoiled) would break again: it is its
         sender's affair, and holds nobody else up.
         """
+        self.under_way -= len(batch)
         refused: list[Item] = []
         reason: BackendError | None = None
         for item, answer in zip(batch, answers, strict=True):
@@ -66,12 +63,17 @@ class Outgoing:
                     logger.error("%s was not understood by the store: %s", type(item.call).__name__, answer)
                 item.answered(answer)
                 self._desk.release(item.call.partition, item.token)
-        self.unheard(refused)
+        # Fences refuse what of these had been carried out.
+        self._unheard += refused
+        if not self.under_way:
+            self._waiting.extendleft(reversed(self._unheard))
+            self._unheard.clear()
         return reason
 
     def reset(self) -> None:
         """The lease is lost: what waits would be refused."""
-        waiting = list(self._waiting)
+        waiting = [*self._unheard, *self._waiting]
+        self._unheard.clear()
         self._waiting.clear()
         for item in waiting:
             item.answered(LeaseLost(item.token))
