@@ -37,6 +37,7 @@ HOMES = {
     "orjson": "converters/json.py",
     "croniter": "schedules/cron.py",
     "redis": "backend/redis/",
+    "hiredis": "backend/redis/",
     "click": "cli/",
     "rich": "cli/",
     "watchfiles": "cli/",

@@ -89,6 +89,9 @@ class TaskDesk:
         else:
             self.turner.accept(task, outlet)
 
+    def work(self) -> None:
+        self.turner.work()
+
     def cancel(self, notice: CancelNotice) -> None:
         self.activities.cancel(notice)
 

@@ -100,6 +100,7 @@ class Intake:
         self._more_activities = activities >= take.activity_room and bool(take.subscription.activity_queues)
         if taken.outbox:
             outlet.relay_soon()
+        self._desk.work()
 
     def _give_back(self, task: ActivityTask, outlet: Outlet) -> None:
         call = GiveBack(

@@ -45,6 +45,10 @@ class Desk(Protocol):
         """Take charge of a task; sooner or later the outlet is offered what it came to."""
         ...
 
+    def work(self) -> None:
+        """Take the first turns at once, when all that came was accepted: what they come to can leave at once, too."""
+        ...
+
     def cancel(self, notice: CancelNotice) -> None:
         """An activity is not wanted any more."""
         ...

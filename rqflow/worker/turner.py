@@ -57,12 +57,23 @@ class Turner:
         return not (self._queue or self._loading or self._trials)
 
     def accept(self, task: WorkflowTask | QueryTask, outlet: Outlet) -> None:
-        """Put it at the end of the queue."""
+        """Put it at the end of the queue; `work` when all that came is there."""
         self._here[outlet.partition] += 1
         if isinstance(task, WorkflowTask) and task.deliveries > 1:
             self._trials.add(task, outlet)
         else:
-            self._put(Waiting(task, outlet, self._standing.epoch))
+            self._queue.append(Waiting(task, outlet, self._standing.epoch))
+
+    def work(self) -> None:
+        """Take turns for as long as a slice lasts; what is left comes after the loop has gone round."""
+        time = asyncio.get_running_loop().time
+        until = time() + SLICE
+        while self._queue and not self._trials.turned and time() < until:
+            self._one(self._queue.popleft())
+        if self._queue and not self._trials.turned:
+            self._some.set()
+        else:
+            self._some.clear()
 
     def reset(self) -> None:
         """The lease is lost: none of this is ours any more."""
@@ -77,16 +88,11 @@ class Turner:
             loading.cancel()
 
     async def run(self) -> None:
-        """Take turns until canceled."""
-        loop = asyncio.get_running_loop()
+        """Take the turns that are left until canceled."""
         try:
             while True:
                 await self._some.wait()
-                until = loop.time() + SLICE
-                while self._queue and not self._trials.turned and loop.time() < until:
-                    self._one(self._queue.popleft())
-                if not self._queue or self._trials.turned:
-                    self._some.clear()
+                self.work()
                 await asyncio.sleep(0)
         finally:
             self.stop_loading()

@@ -10,27 +10,53 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import hiredis
 from redis.asyncio import connection as wires
+from redis.exceptions import ConnectionError as ConnectionBroken
 from redis.exceptions import InvalidResponse, RedisError
 
 from rqflow.backend.redis.address import Address, Endpoint
 from rqflow.backend.redis.refusals import lost
 from rqflow.backend.redis.resp import RedisCommand, ServerError, error_reply, pack
-from rqflow.backend.redis.sockets import INTRODUCTION, READ_BYTES, Timeouts, cause_of, not_let_in, wire_settings
+from rqflow.backend.redis.sockets import INTRODUCTION, Timeouts, cause_of, not_let_in, wire_settings
 from rqflow.errors import BackendUnavailable
 
+_NOTHING: Final = object()
+"""The parser has no whole reply."""
 
-class _Parser(wires.DefaultParser):  # type: ignore[misc, valid-type]  # which class it is, is found out at import
-    """The client's parser of replies, which also keeps when bytes came last, on the loop's clock."""
 
-    heard_at = 0.0
+def _refusal(text: str) -> ServerError:
+    """An error reply, read as the client reads it. Raises what the connection ends with, if it is none."""
+    error: RedisError = wires.DefaultParser.parse_error(text)  # type: ignore[no-untyped-call]
+    reply = error_reply(error)
+    if reply is None:
+        raise error
+    return reply
 
-    async def read_from_socket(self) -> bool:
-        await super().read_from_socket()
-        self.heard_at = asyncio.get_running_loop().time()
-        return True
+
+class _Replies(asyncio.Protocol):
+    """What comes from Redis, handed on in the turn of the loop in which it comes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._reader = hiredis.Reader(protocolError=InvalidResponse, replyError=_refusal, notEnoughData=_NOTHING)
+        self._time = asyncio.get_running_loop().time
+        self.heard_at = 0.0
+        """When bytes came last, on the loop's clock."""
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = self._time()
+        try:
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not _NOTHING:
+                self._connection.on_reply(reply)
+        except (RedisError, ValueError) as error:
+            self._connection.close(cause_of(error))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._connection.close(cause_of(error or ConnectionBroken("Connection closed by server.")))
 
 
 @dataclass(slots=True)
@@ -42,21 +68,12 @@ class _Waiter:
     future: asyncio.Future[list[Any]]
 
 
-def _read(error: RedisError) -> ServerError:
-    """An error reply, which the parser returns or raises. Raises what is none."""
-    reply = error_reply(error)
-    if reply is None:
-        raise error
-    return reply
-
-
 class Connection:
     """A connection that was made; made by `connect`."""
 
-    def __init__(self, endpoint: Endpoint, wire: wires.AbstractConnection, parser: _Parser, quiet: float) -> None:
+    def __init__(self, endpoint: Endpoint, wire: wires.AbstractConnection, quiet: float) -> None:
         self._endpoint = endpoint
         self._wire = wire
-        self._parser = parser
         self._quiet = quiet
         self._loop = asyncio.get_running_loop()
         self._waiters: deque[_Waiter] = deque()
@@ -68,16 +85,20 @@ class Connection:
         self.closed = asyncio.Event()
         self.on_reply: Callable[[Any], None] = self._answer
         """Is handed each reply."""
-        # To disconnect politely would mean to wait for a server that may take nothing any more.
+        # The client has made the connection, and its part in it is over: through its streams a reply takes three times
+        # the time, and a turn of the loop more. To disconnect politely would mean to wait for a server that may take
+        # nothing any more.
         assert wire._writer is not None
         self._transport = wire._writer.transport
-        # It is canceled by `close`: when nobody knows this connection any more, nobody knows it either.
-        self._reader = self._loop.create_task(self._read())
+        self._replies = _Replies(self)
+        self._transport.set_protocol(self._replies)
+        self._corked = False
+        """Something left in this turn of the loop already; the rest leaves together at its end."""
 
     @property
     def heard_at(self) -> float:
         """When Redis last said something, on the loop's clock."""
-        return self._parser.heard_at
+        return self._replies.heard_at
 
     async def request(self, commands: Sequence[RedisCommand], quiet: float | None = None) -> list[Any]:
         """The replies, error replies as ServerError values. Raises BackendUnavailable if the connection breaks."""
@@ -94,12 +115,15 @@ class Connection:
         return await waiter.future
 
     def write(self, data: bytes) -> None:
-        """Send; what is written in one turn of the loop leaves together."""
+        """Send, at once if it is the first in this turn of the loop; what comes later in it leaves together."""
         if self.closed.is_set():
             return
-        if not self._outgoing:
-            self._loop.call_soon(self._send)
-        self._outgoing.append(data)
+        if self._corked:
+            self._outgoing.append(data)
+            return
+        self._corked = True
+        self._loop.call_soon(self._uncork)
+        self._transport.write(data)
 
     def close(self, reason: str = "the connection was closed") -> None:
         """At once; whoever waits gets BackendUnavailable."""
@@ -108,8 +132,8 @@ class Connection:
         self._reason = reason
         self.closed.set()
         self._transport.abort()
+        self._wire._close()  # type: ignore[no-untyped-call]
         self._outgoing.clear()
-        self._reader.cancel()
         if self._watchdog is not None:
             self._watchdog.cancel()
         while self._waiters:
@@ -117,26 +141,12 @@ class Connection:
             if not waiter.future.done():
                 waiter.future.set_exception(lost(self._endpoint, reason))
 
-    def _send(self) -> None:
+    def _uncork(self) -> None:
         # Not by the client's coroutine, which waits until the server has taken it: nobody here waits for that.
+        self._corked = False
         if self._outgoing:
             self._transport.write(b"".join(self._outgoing))
             self._outgoing.clear()
-
-    async def _read(self) -> None:
-        try:
-            while True:
-                # From the client's parser and not through its connection, which does the same for four times the time.
-                try:
-                    reply: Any = await self._parser.read_response(disable_decoding=True)
-                except RedisError as error:
-                    reply = error
-                self.on_reply(_read(reply) if isinstance(reply, RedisError) else reply)
-        except (RedisError, OSError, ValueError) as error:
-            self.close(cause_of(error))
-        finally:
-            self.close()
-            await self._wire.disconnect(nowait=True)
 
     def _answer(self, reply: Any) -> None:
         if not self._waiters:
@@ -172,13 +182,12 @@ async def connect(
     on_reply: Callable[[Any], None] | None = None,
 ) -> Connection:
     """A connection that has been let in. Raises BackendUnavailable, BackendRefused."""
-    parser = _Parser(READ_BYTES)
-    wire = _wire(address, endpoint, timeouts, parser)
+    wire = _wire(address, endpoint, timeouts)
     connection: Connection | None = None
     try:
         async with asyncio.timeout(timeouts.connect):
             await wire.connect()  # type: ignore[no-untyped-call]
-            connection = Connection(endpoint, wire, parser, timeouts.answer)
+            connection = Connection(endpoint, wire, timeouts.answer)
             await connection.request([INTRODUCTION])
     except BaseException as error:
         if connection is not None:
@@ -192,18 +201,14 @@ async def connect(
     return connection
 
 
-def _wire(address: Address, endpoint: Endpoint, timeouts: Timeouts, parser: _Parser) -> wires.AbstractConnection:
+def _wire(address: Address, endpoint: Endpoint, timeouts: Timeouts) -> wires.AbstractConnection:
     kind: Callable[..., wires.AbstractConnection] = wires.Connection
     if endpoint.path:
         kind = wires.UnixDomainSocketConnection
     elif address.encryption:
         kind = wires.SSLConnection
     # Silence is looked at by the watchdog, for all who wait at once.
-    return kind(
-        **wire_settings(address, endpoint, timeouts),
-        socket_timeout=None,
-        parser_class=lambda socket_read_size: parser,
-    )
+    return kind(**wire_settings(address, endpoint, timeouts), socket_timeout=None)
 
 
 class Line:
