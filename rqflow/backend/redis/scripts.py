@@ -107,10 +107,10 @@ def load(name: str, cluster: bool = False, database: int = 0) -> Script:
     body = (LUA / f"{name}.lua").read_text(encoding="utf-8")
     parameters = tuple(_parameters(body))
     many = bool(_MANY.search(body))
-    step = _prologue(parameters, many) + body
+    step, items = _prologue(parameters, many) + body, _part("items") if many else ""
     if many:
-        step = f"local function item(argument)\n{step}end\n{_part('items')}"
-    whole = (_part("steady") if cluster else "") + link(body, _parts(body)) + step
+        step = f"local function item(argument)\n{step}end\n{items}"
+    whole = (_part("steady") if cluster else "") + link(body + items, _parts(body + items)) + step
     source = lua_prologue() + write_out(whole, database)
     sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
     return Script(name=name, source=source, sha=sha, parameters=parameters, many=many)

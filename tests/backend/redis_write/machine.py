@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 import redis
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
 from rqflow.backend.calls.call import Call
 from rqflow.core.failure import Failure
@@ -96,6 +96,11 @@ class Ground(RuleBasedStateMachine):
     def everywhere(self) -> range:
         """All partitions."""
         return self.twins.partitions
+
+    @initialize(twice=yes)
+    def travel(self, twice: bool) -> None:
+        """Each call alone, or where it may be in a group, with itself: what is done twice is done once."""
+        self.twins.scripted.twice = twice
 
     @invariant()
     def both_know_the_same(self) -> None:

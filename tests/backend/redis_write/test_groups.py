@@ -34,6 +34,7 @@ from rqflow.core.commands import record_of
 from rqflow.core.options import ActivityOptions, ChildOptions
 from rqflow.core.wire import encode
 from rqflow.errors import BackendError, BackendFull, InstanceExists, LeaseLost
+from tests.backend.redis_write.checked import checked
 from tests.backend.redis_write.machine import BROKEN
 from tests.backend.redis_write.scripted import DAY, SUBSCRIPTION, Scripted
 from tests.backend.redis_write.twins import Twins, shape
@@ -129,6 +130,8 @@ def test_p2_calls_that_travel_together_do_what_they_do_one_by_one(
             life.twins.both(FireDue(partition=partition))
         life.twins.relay_all()
         life.twins.compare()
+    with checked(life.twins.scripted) as check:
+        assert check.violations() == ()
 
 
 def test_many_calls_are_few_scripts(store: Scripted) -> None:

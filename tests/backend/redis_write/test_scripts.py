@@ -95,8 +95,9 @@ def test_rare_functions_are_made_when_something_in_their_part_is_asked_for(store
 
 def test_p2_a_call_of_many_finds_no_state_of_the_one_before_it() -> None:
     """[P2] What parts keep for a whole script is known here: the messages that wait, which each such script makes anew,
-    how many were delivered, which bounds them all together, and how many are on their way to the partition itself. In
-    tables of theirs they also keep what only grows: the last numbers of clock.next, and the queues that are known."""
+    how many were delivered, which bounds them all together, how many are on their way to the partition itself, and what
+    is gathered to be written for all of them. In tables of theirs they also keep what is the same for a whole script:
+    the last numbers of clock.next, the queues that are known, and the streams of workers that live."""
     kept = set()
     for script in (load(name) for name in SCRIPTS):
         if script.many:
@@ -109,6 +110,7 @@ def test_p2_a_call_of_many_finds_no_state_of_the_one_before_it() -> None:
         "group",
         "delivered",
         "posted",
+        "gathered",
     }
 
 

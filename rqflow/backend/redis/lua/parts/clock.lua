@@ -1,3 +1,4 @@
+-- @include bulk
 -- clock: Redis' time, read once a script, so that all that one script does happens at one moment.
 do
   local time = redis.call('TIME')
@@ -14,6 +15,6 @@ function clock.next(series)
   local last = clock.last[series] or tonumber(redis.call('HGET', key.counters(), series) or 0)
   clock.last[series] = math.max(clock.now * 1000, last + 1)
   local order = string.format('%.0f', clock.last[series])
-  redis.call('HSET', key.counters(), series, order)
+  bulk.number(series, order)
   return order
 end

@@ -13,6 +13,7 @@ function continuing.begin(instance, row, next_run, carried, fields)
   local inbox, old = key.inbox(instance), row.run
   local left = redis.call('LLEN', inbox)
   redis.call('RPUSH', inbox, clock.stamp .. ' r ' .. next_run.started)
+  row.news = true
   for _, event in ipairs(carried) do redis.call('RPUSH', inbox, clock.stamp .. ' i ' .. event) end
   for _ = 1, left do
     local event = redis.call('LPOP', inbox)

@@ -1,4 +1,5 @@
 -- @include activities
+-- @include bulk
 -- @include clock
 -- @include due
 -- @include indexes
@@ -30,6 +31,7 @@ function ends.release(instance, run)
       members[#members + 1] = due.member('timer', id, run, instance)
     end
   end
+  if #members > 0 then bulk.settle(key.due()) end
   for first = 1, #members, 500 do
     redis.call('ZREM', key.due(), unpack(members, first, math.min(first + 499, #members)))
   end
@@ -50,8 +52,8 @@ end
 -- reason, body (the event to record), recursive, and fields to save with the end. What it must tell others is told when messages are flushed.
 function ends.close(instance, row, how)
   local before = row.status
-  local closed_order = clock.next('closed')
   if how.body then record(instance, row, how.body) end
+  local closed_order = clock.next('closed')
   tasks.drop(instance, row)
   if before == 'pending' then due.remove('start', 0, row.run, instance) end
   if row.deadline_ms then due.remove('deadline', 0, row.run, instance) end
@@ -61,8 +63,8 @@ function ends.close(instance, row, how)
   redis.call('HSET', key.instance(instance), 'status', row.status, 'closed_ms', clock.stamp, 'task', '', 'sticky', '',
     'closed_order', closed_order, 'result', how.result, 'reason', how.reason or '',
     'length', row.length or 0, 'bytes', row.bytes or 0, unpack(how.fields or {}))
-  redis.call('ZADD', key.closed(), closed_order, instance)
-  redis.call('DEL', key.inbox(instance))
+  bulk.add(key.closed(), closed_order, instance)
+  if row.news ~= false then redis.call('DEL', key.inbox(instance)) end
   due.add(clock.now + row.retention_ms, 'retention', 0, row.run, instance)
   lifecycle.event(row.status, instance, row)
   lifecycle.ended(instance, row, how.result)

@@ -10,12 +10,12 @@
 -- Create an instance that does not exist (any more). `s` has the row's fields, and: started, start_ms (nil: now),
 -- attributes (a table). Its first write may be refused for lack of memory, and then nothing has happened.
 function starts.create(s)
-  s.order = clock.next('order')
   s.status = s.start_ms and 'pending' or 'running'
   s.first, s.length, s.bytes = s.run, 0, 0
   local started, attributes = s.started, s.attributes
   s.started, s.attributes = nil, next(attributes) and cmsgpack.pack(attributes) or nil
   redis.call('RPUSH', key.inbox(s.instance), clock.stamp .. ' r ' .. started)
+  s.order = clock.next('order')
   if s.start_ms then
     due.add(s.start_ms, 'start', 0, s.run, s.instance)
   else

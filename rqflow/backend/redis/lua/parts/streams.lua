@@ -1,3 +1,4 @@
+-- @include bulk
 -- streams: reading task streams; each has one consumer group, made when it is first needed.
 
 function streams.open(stream)
@@ -26,6 +27,7 @@ end
 -- End one blocked read, so that its worker looks at the time again. An entry that nobody has read yet does so too:
 -- then there is no need, and a wake entry is always the first of those.
 function streams.wake(stream)
+  bulk.settle(stream)
   local groups = redis.pcall('XINFO', 'GROUPS', stream)
   if groups.err or not groups[1] then return end
   local delivered

@@ -1,3 +1,4 @@
+-- @include bulk
 -- @include clock
 -- @include due
 -- tasks: the one workflow task that an instance has while it has news (P6): queued, leased, or waiting for a time.
@@ -11,13 +12,16 @@ function tasks.know(member)
   tasks.known[member] = true
 end
 
--- Where work for an instance goes: to the worker that keeps its executor while that one's lease lives.
+-- Where work for an instance goes: to the worker that keeps its executor while that one's lease lives. No script ends
+-- or begins a lease after it has looked for it here.
+tasks.own = {}
 function tasks.stream(row)
-  if row.sticky and row.sticky ~= '' then
-    local ends = redis.call('ZSCORE', key.workers(), row.sticky)
-    if ends and tonumber(ends) > clock.now then return key.worker(row.sticky) end
+  local worker = row.sticky or ''
+  if worker ~= '' and tasks.own[worker] == nil then
+    local ends = redis.call('ZSCORE', key.workers(), worker)
+    tasks.own[worker] = ends and tonumber(ends) > clock.now and key.worker(worker) or false
   end
-  return key.workflows(row.queue)
+  return worker ~= '' and tasks.own[worker] or key.workflows(row.queue)
 end
 
 function tasks.token(stream, entry)
@@ -45,8 +49,7 @@ function tasks.wake(instance, row)
 end
 
 function tasks.remove(stream, entry)
-  redis.call('XACK', stream, group, entry)
-  redis.call('XDEL', stream, entry)
+  bulk.remove(stream, entry)
 end
 
 -- Whoever has the task loses it. The caller clears or replaces the row's field.
@@ -67,7 +70,6 @@ end
 
 -- As wake, after a turn: only if there is news.
 function tasks.renew(instance, row)
-  if row.status == 'running' and (row.task or '') == '' and redis.call('EXISTS', key.inbox(instance)) == 1 then
-    tasks.wake(instance, row)
-  end
+  if row.news == false or row.status ~= 'running' or (row.task or '') ~= '' then return end
+  if redis.call('EXISTS', key.inbox(instance)) == 1 then tasks.wake(instance, row) end
 end

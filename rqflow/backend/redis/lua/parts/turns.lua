@@ -26,6 +26,7 @@ function turns.room(row, turn, limits)
   end
 end
 
+-- Afterwards row.news is false if the inbox is known to be empty.
 function turns.write(instance, row, turn, kept)
   if #turn.events == 0 and not kept then redis.call('HSET', key.instance(instance), 'losses', 0) end
   for first = 1, #turn.events, 500 do
@@ -35,6 +36,7 @@ function turns.write(instance, row, turn, kept)
     redis.call('LTRIM', key.inbox(instance), turn.consumed, -1)
   elseif turn.consumed > 0 then
     redis.call('DEL', key.inbox(instance))
+    row.news = false
   end
   row.length, row.bytes = row.length + #turn.events, row.bytes + turn.bytes
 end
