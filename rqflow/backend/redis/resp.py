@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from redis.connection import HiredisRespSerializer
+import hiredis
 from redis.exceptions import RedisError, ResponseError
 
 Argument: TypeAlias = str | bytes | int | float
@@ -27,12 +27,12 @@ class ServerError(Exception):
         return self.text.partition(" ")[0]
 
 
-_pack: Callable[..., list[bytes]] = HiredisRespSerializer().pack
+_pack: Callable[[RedisCommand], bytes] = hiredis.pack_command  # type: ignore[assignment]  # takes longer tuples, too
 
 
 def pack(commands: Iterable[RedisCommand]) -> bytes:
     """Commands, ready for the wire."""
-    return b"".join([piece for command in commands for piece in _pack(*command)])
+    return b"".join([_pack(command) for command in commands])
 
 
 def error_reply(error: Exception) -> ServerError | None:
