@@ -28,11 +28,9 @@ _NOTHING: Final = object()
 
 
 def _refusal(text: str) -> ServerError:
-    """An error reply, read as the client reads it. Raises what the connection ends with, if it is none."""
-    error: RedisError = wires.DefaultParser.parse_error(text)  # type: ignore[no-untyped-call]
-    reply = error_reply(error)
-    if reply is None:
-        raise error
+    """An error reply, read as the client reads it. Raises ValueError if it says no more than its first word."""
+    reply = error_reply(wires.DefaultParser.parse_error(text))  # type: ignore[no-untyped-call]
+    assert reply is not None, "what the client makes of an error reply is one"
     return reply
 
 
