@@ -34,6 +34,7 @@ from rqflow.backend.redis.linking import Part, includes, link, take_apart
 Argument: TypeAlias = bytes | str | int
 
 _PARAMETER: Final = re.compile(r"^-- (?:ARGV )?\s+(\w+)\s+(string|int|list|rows\(([\w,]+)\))(?:\s|$)")
+_CALL: Final = re.compile(r"\bredis\.call\(")
 _MANY: Final = re.compile(r"^-- @many\s*$", re.MULTILINE)
 LUA: Final = files("rqflow.backend.redis") / "lua"
 
@@ -111,7 +112,7 @@ def load(name: str, cluster: bool = False, database: int = 0) -> Script:
     if many:
         step = f"local function item(argument)\n{step}end\n{items}"
     whole = (_part("steady") if cluster else "") + link(body + items, _parts(body + items)) + step
-    source = lua_prologue() + write_out(whole, database)
+    source = lua_prologue() + _part("quick") + _CALL.sub("call(", write_out(whole, database))
     sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
     return Script(name=name, source=source, sha=sha, parameters=parameters, many=many)
 
@@ -146,32 +147,46 @@ def _prologue(parameters: Sequence[Parameter], many: bool) -> str:
     """Lua that turns ARGV into locals named as in the header.
 
     From the first list on the place of an argument depends on those before it: `argument` moves along. In a script of
-    many calls it begins in front of the first argument of one, at their number. Empty lists at the end are not sent.
+    many calls it begins in front of the first argument of one, at their number. Empty lists at the end are not sent:
+    all that are empty are one table, which no script changes.
     """
     lines = ["local last = argument + ARGV[argument]"] if many else ["local last = #ARGV"]
+    lists = [parameter.name for parameter in parameters if not parameter.single]
+    if lists:
+        lines.append("local none = {}")
+        lines.append(f"local {', '.join(lists)} = {', '.join('none' for _ in lists)}")
+    ending = max((place for place, each in enumerate(parameters, 1) if each.single), default=0)
     moving = False
     for place, parameter in enumerate(parameters, 1):
         at = "ARGV[argument]" if moving else f"ARGV[argument + {place}]" if many else f"ARGV[{place}]"
         if not parameter.single and not moving:
             lines.append(f"argument = argument + {place}" if many else f"local argument = {place}")
             moving = True
-        count = "argument <= last and ARGV[argument] or 0"
+        if place == ending + 1:
+            lines.append("repeat")
+        if not parameter.single and place > ending:
+            lines.append("if argument > last then break end")
         match parameter.type:
             case "string":
                 lines.append(f"local {parameter.name} = {at}")
             case "int":
                 lines.append(f"local {parameter.name} = tonumber({at})")
-            case "list":
-                lines.append(f"local {parameter.name} = {{}}")
-                lines.append(f"for i = 1, {count} do {parameter.name}[i] = ARGV[argument + i] end")
-                lines.append(f"argument = argument + #{parameter.name}")
             case _:
-                width = len(parameter.fields)
-                cells = ", ".join(f"{field} = ARGV[argument + {n}]" for n, field in enumerate(parameter.fields, 1))
-                lines.append(f"local {parameter.name} = {{}}")
-                lines.append(
-                    f"for i = 1, {count} do {parameter.name}[i] = {{ {cells} }} argument = argument + {width} end"
-                )
+                lines += _list(parameter)
         if moving:
             lines.append("argument = argument + 1")
+    if len(parameters) > ending:
+        lines.append("until true")
     return "\n".join(lines) + "\n"
+
+
+def _list(parameter: Parameter) -> list[str]:
+    """Lua that reads one, and leaves `argument` at its last item."""
+    count, fields = "ARGV[argument]", parameter.fields
+    item, move = "ARGV[argument + i]", f"argument = argument + #{parameter.name}"
+    if fields:
+        item = "{ " + ", ".join(f"{field} = ARGV[argument + {n}]" for n, field in enumerate(fields, 1)) + " }"
+        move = f"argument = argument + {len(fields)}"
+    fill = f"{parameter.name}[i] = {item}"
+    loop = [f"for i = 1, {count} do {fill} {move} end"] if fields else [f"for i = 1, {count} do {fill} end", move]
+    return [f"if {count} ~= '0' then {parameter.name} = {{}}", *loop, "end"]

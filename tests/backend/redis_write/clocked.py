@@ -22,8 +22,8 @@ from rqflow.errors import RqflowError
 from tests.backend.redis_write.scripted import Scripted
 
 R = TypeVar("R")
-_TIME = "redis.call('TIME')"
-_OURS = "redis.call('HMGET', 'clock:' .. KEYS[1], 's', 'us')"
+_TIME = "call('TIME')"
+_OURS = "call('HMGET', 'clock:' .. KEYS[1], 's', 'us')"
 
 Fault = Callable[[str, str], str]
 """Name and source of a script, and the source that is run instead."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pkgutil
 import re
 from importlib import import_module
@@ -18,7 +19,7 @@ from rqflow.backend.redis import scripts
 from rqflow.backend.redis.keys import CHANNELS, TEMPLATES, channel, key, suffix, write_out
 from rqflow.backend.redis.linking import includes, link, take_apart
 from rqflow.backend.redis.rows import EVENT, INSTANCE, WORKER
-from rqflow.backend.redis.scripts import load
+from rqflow.backend.redis.scripts import Parameter, Script, _prologue, load
 from rqflow.backend.redis.translate import TRANSLATORS
 from tests.backend.redis_write.scripted import Scripted
 
@@ -105,6 +106,7 @@ def test_p2_a_call_of_many_finds_no_state_of_the_one_before_it() -> None:
             kept |= set(re.findall(r"^local (?!function |kinds )(\w+)", parts, re.MULTILINE))
             assert ("messages.waiting, messages.left = {}, 0\n" in body) == ("function messages.send(" in parts)
     assert {name for name in kept if name.islower()} - set(PARTS) == {
+        "call",
         "prefix",
         "partition",
         "group",
@@ -196,3 +198,33 @@ def test_rows_have_no_other_fields_than_those_that_are_written_down(store: Scrip
     assert {name.decode() for name in info} <= set(WORKER)
     [(_, fields), *_] = cast("list[tuple[bytes, dict[bytes, bytes]]]", store.redis.xrange(store.key("events")))
     assert tuple(name.decode() for name in fields) == EVENT
+
+
+def test_no_script_changes_a_list_that_it_was_given() -> None:
+    """All of its lists that are empty are one table."""
+    for name in SCRIPTS:
+        body = (LUA / f"{name}.lua").read_text()
+        for parameter in (one.name for one in load(name).parameters if not one.single):
+            changed = rf"(?<![.\w]){parameter}\[[^\]]*\] = |table\.\w+\({parameter}\b"
+            assert not re.search(changed, body), f"{name}.lua changes {parameter}"
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "b"]])
+@pytest.mark.parametrize("rows", [[], [("1", "2")], [("1", "2"), ("3", "4")]])
+@pytest.mark.parametrize("last", [[], ["x", "y"]])
+def test_lists_are_read_where_they_stand(
+    plain_server: redis.Redis, names: list[str], rows: list[tuple[str, str]], last: list[str]
+) -> None:
+    """Between other arguments or at the end, empty or not."""
+    types = {"first": "list", "number": "int", "pairs": "rows(one,two)", "end_of_it": "list"}
+    singles = {name: type in ("string", "int") for name, type in types.items()}
+    parameters = tuple(
+        Parameter(name, type.split("(")[0], ("one", "two") if "(" in type else (), singles[name])
+        for name, type in types.items()
+    )
+    script = Script(name="test", source="", sha="", parameters=parameters)
+    told = "return cjson.encode({ first, number, pairs, end_of_it, #first, #pairs, #end_of_it })"
+    packed = script.pack(first=names, number=7, pairs=rows, end_of_it=last)
+    answer = json.loads(cast("bytes", plain_server.eval(_prologue(parameters, False) + told, 0, *packed)))
+    pairs = [{"one": one, "two": two} for one, two in rows]
+    assert answer == [names or {}, 7, pairs or {}, last or {}, len(names), len(rows), len(last)]

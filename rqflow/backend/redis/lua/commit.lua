@@ -57,11 +57,11 @@ if refused then return refused end
 turns.write(instance, row, turn, kept)
 orders.activities(instance, row, activities)
 orders.timers(instance, row, timers)
-orders.cancel(instance, row, cancel_activities, cancel_timers)
+if #cancel_activities + #cancel_timers > 0 then orders.cancel(instance, row, cancel_activities, cancel_timers) end
 if #children + #sends > 0 then letters.send_all(instance, row, children, sends) end
 if merged then attribute_changes.write(instance, row, merged) end
-for _, event in ipairs(emitted) do lifecycle.event('emitted', instance, row, event.name, event.payload) end
-for _, answered in ipairs(answers) do redis.call('HSET', key.answers(run), answered.update, answered.answer) end
+for i = 1, #emitted do lifecycle.event('emitted', instance, row, emitted[i].name, emitted[i].payload) end
+for i = 1, #answers do redis.call('HSET', key.answers(run), answers[i].update, answers[i].answer) end
 if not kept then turns.finish(row, token, sticky) end
 local fields = { 'build', build, 'losses', '0', #custom > 0 and 'custom' or nil, custom[1] }
 if close == 'continue' then

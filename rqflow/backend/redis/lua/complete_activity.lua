@@ -14,7 +14,7 @@
 
 local record = activities.held(run, id, token)
 if not record then return { 'err', 'lease', token } end
-local row = rows.light(instance)
+local row = rows.open(instance)
 inbox.push(instance, row, 'r', event)
 activities.forget(instance, run, id, record)
 return 1

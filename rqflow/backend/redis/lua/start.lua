@@ -9,10 +9,10 @@
 --       delay_ms        int
 --       at_ms           int               -1: none
 --       timeout_ms      int               -1: none
---       retention_ms    int
+--       retention_ms    string
 --       attributes      rows(name,value)  value as JSON text
 --       custom          string            custom status
---       priority        int
+--       priority        string
 --       lane            string
 --       signal          string            encoded SignalReceived, or empty
 --       signal_request  string
@@ -68,6 +68,7 @@ if timeout_ms >= 0 then s.timeout_ms = timeout_ms end
 
 if open then ends.terminate(instance, row, 'replaced by another start', false) end
 if row.status then starts.replace(instance, row) end
+if s.start_ms then bulk.settle(key.due()) end
 local soonest = s.start_ms and due.next()
 starts.create(s)
 if signal ~= '' then deliver_signal(s) end

@@ -2,7 +2,8 @@
 -- A call makes a write of its own before it gathers any, which is the one that memory may refuse (P2): what was
 -- gathered is then always made, also if the call breaks. Out of a group each is made at once.
 
-local gathered, numbers = {}, {} -- by key: what is written to it, and how; by series: its last number
+-- By key, what is to be added, dropped and removed; how that is written; and by series, its last number.
+local gathered, write, numbers = { add = {}, drop = {}, remove = {} }, {}, {}
 local MOST = 500
 
 -- Members of a sorted set: score, member, ….
@@ -21,40 +22,44 @@ function bulk.number(series, number) redis.call('HSET', key.counters(), series, 
 
 -- Write what is gathered for a key, at once: somebody reads it.
 function bulk.settle(name)
-  local list = gathered[name]
-  gathered[name] = nil
-  if list then list.write(name, unpack(list)) end
+  for verb, lists in pairs(gathered) do
+    local list = lists[name]
+    lists[name] = nil
+    if list then write[verb](name, unpack(list)) end
+  end
 end
 
--- What a key has gathered to be written in this way, and how much that is. Its writes keep their order. One that
--- someone spoiled breaks each call that asks, by the command of the kind that it should be, and no other (P7).
-local function list_of(name, write, size)
-  local list = gathered[name]
-  if list and list.write == write and #list < MOST then return list, #list end
+-- A new list for a key, which has one at a time: its writes keep their order. One that someone spoiled breaks each call
+-- that asks, by the command of the kind that it should be, and no other (P7).
+local function list_of(lists, name, size)
   bulk.settle(name)
   redis.call(size, name)
-  list = { write = write }
-  gathered[name] = list
-  return list, 0
+  lists[name] = {}
+  return lists[name]
 end
 
 -- From here on writes are gathered.
 function bulk.begin()
-  local add, drop, remove = bulk.add, bulk.drop, bulk.remove
+  for verb in pairs(gathered) do write[verb] = bulk[verb] end
+  local added, dropped, removed = gathered.add, gathered.drop, gathered.remove
 
   function bulk.add(set, score, member)
-    local list, size = list_of(set, add, 'ZCARD')
+    local list = added[set] or list_of(added, set, 'ZCARD')
+    local size = #list
     list[size + 1], list[size + 2] = score, member
+    if size > MOST then bulk.settle(set) end
   end
 
   function bulk.drop(set, member)
-    local list, size = list_of(set, drop, 'ZCARD')
-    list[size + 1] = member
+    local list = dropped[set] or list_of(dropped, set, 'ZCARD')
+    list[#list + 1] = member
+    if #list > MOST then bulk.settle(set) end
   end
 
   function bulk.remove(stream, entry)
-    local list, size = list_of(stream, remove, 'XLEN')
-    list[size + 1] = entry
+    local list = removed[stream] or list_of(removed, stream, 'XLEN')
+    list[#list + 1] = entry
+    if #list > MOST then bulk.settle(stream) end
   end
 
   function bulk.number(series, number) numbers[series] = number end
@@ -62,5 +67,7 @@ end
 
 function bulk.finish()
   for series, number in pairs(numbers) do redis.call('HSET', key.counters(), series, number) end
-  for name in pairs(gathered) do bulk.settle(name) end
+  for verb, lists in pairs(gathered) do
+    for name, list in pairs(lists) do write[verb](name, unpack(list)) end
+  end
 end

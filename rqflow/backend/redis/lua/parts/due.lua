@@ -13,9 +13,8 @@ function due.remove(kind, number, run, instance)
   bulk.drop(key.due(), due.member(kind, number, run, instance))
 end
 
--- When the earliest is due, or nil.
+-- When the earliest is due, or nil; of what is written.
 function due.next()
-  bulk.settle(key.due())
   local first = redis.call('ZRANGE', key.due(), 0, 0, 'WITHSCORES')
   return first[2] and tonumber(first[2])
 end

@@ -55,8 +55,8 @@ function ends.close(instance, row, how)
   if how.body then record(instance, row, how.body) end
   local closed_order = clock.next('closed')
   tasks.drop(instance, row)
-  if before == 'pending' then due.remove('start', 0, row.run, instance) end
-  if row.deadline_ms then due.remove('deadline', 0, row.run, instance) end
+  if before == 'pending' then due.remove('start', '0', row.run, instance) end
+  if row.deadline_ms then due.remove('deadline', '0', row.run, instance) end
   ends.release(instance, row.run)
   indexes.move(instance, row, how.status)
   row.task = ''
@@ -65,7 +65,7 @@ function ends.close(instance, row, how)
     'length', row.length or 0, 'bytes', row.bytes or 0, unpack(how.fields or {}))
   bulk.add(key.closed(), closed_order, instance)
   if row.news ~= false then redis.call('DEL', key.inbox(instance)) end
-  due.add(clock.now + row.retention_ms, 'retention', 0, row.run, instance)
+  due.add(clock.now + row.retention_ms, 'retention', '0', row.run, instance)
   lifecycle.event(row.status, instance, row)
   lifecycle.ended(instance, row, how.result)
   family.tell(instance, row, how)

@@ -4,7 +4,7 @@
 
 function indexes.add(instance, row, attributes)
   bulk.add(key.created(), row.order, instance)
-  bulk.add(key.ids(), 0, instance)
+  bulk.add(key.ids(), '0', instance)
   bulk.add(key.status(row.status), row.order, instance)
   bulk.add(key.workflow(row.workflow), row.order, instance)
   bulk.add(key.queue(row.queue), row.order, instance)

@@ -7,18 +7,19 @@
 
 -- A refusal if the run would wait for too much, or its instance have too many children.
 function orders.room(instance, run, limits, more, born)
-  local limit, most = tonumber(limits.outstanding), tonumber(limits.children)
-  if born > 0 and redis.call('HLEN', key.children(instance)) + born > most then
+  local limit, most = limits.outstanding, limits.children
+  if born > 0 and redis.call('HLEN', key.children(instance)) + born > tonumber(most) then
     return { 'err', 'limit', 'open children of ' .. instance, most, 'let some end before starting more' }
   end
-  if more > 0 and redis.call('HLEN', key.outstanding(run)) + more > limit then
+  if more > 0 and redis.call('HLEN', key.outstanding(run)) + more > tonumber(limit) then
     return { 'err', 'limit', 'activities, timers and children that run ' .. run .. ' waits for', limit,
       'start fewer at a time' }
   end
 end
 
 function orders.activities(instance, row, wanted)
-  for _, a in ipairs(wanted) do
+  for i = 1, #wanted do
+    local a = wanted[i]
     local total = tonumber(a.total_ms)
     local record = { '', '', 1, 0, tonumber(a.start_ms), total >= 0 and 1 or 0, a.queue, a.name }
     if total >= 0 then due.add(clock.now + total, 'total', a.id, row.run, instance) end
@@ -30,7 +31,8 @@ function orders.activities(instance, row, wanted)
 end
 
 function orders.timers(instance, row, wanted)
-  for _, timer in ipairs(wanted) do
+  for i = 1, #wanted do
+    local timer = wanted[i]
     local at = clock.now + timer.delay_ms
     due.add(at, 'timer', timer.id, row.run, instance)
     redis.call('HSET', key.outstanding(row.run), 't:' .. timer.id, at)

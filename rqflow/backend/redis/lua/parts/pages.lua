@@ -19,6 +19,9 @@ local function page(list, first, most, bytes)
 end
 
 function pages.inbox(instance)
+  -- Nearly all have one.
+  local first = redis.call('LRANGE', key.inbox(instance), '0', '1')
+  if #first < 2 then return first end
   return page(key.inbox(instance), 0, 1000, 2097152)
 end
 

@@ -1,6 +1,10 @@
 -- @include clock
 -- rows: the hash of an instance.
 
+-- Fields that a new row has if there is something to say.
+local OPTIONAL = { 'begun', 'priority', 'lane', 'custom', 'attributes', 'start_ms', 'timeout_ms', 'deadline_ms',
+  'parent', 'parent_run', 'parent_command', 'parent_partition', 'schedule', 'slot_ms', 'scheduled', 'reason' }
+
 -- Those fields of a row, as a table; missing ones are nil. A row without status does not exist.
 function rows.read(instance, ...)
   local names, values, row = { ... }, redis.call('HMGET', key.instance(instance), ...), {}
@@ -32,8 +36,18 @@ end
 
 -- Light and complete, in one look.
 function rows.live(instance)
-  return rows.read(instance, 'run', 'status', 'task', 'sticky', 'queue', 'workflow', 'length', 'bytes', 'order',
-    'first', 'retention_ms', 'deadline_ms', 'parent', 'schedule')
+  local values = redis.call('HMGET', key.instance(instance), 'run', 'status', 'task', 'sticky', 'queue', 'workflow',
+    'length', 'bytes', 'order', 'first', 'retention_ms', 'deadline_ms', 'parent', 'schedule')
+  return { run = values[1] or nil, status = values[2] or nil, task = values[3] or nil, sticky = values[4] or nil,
+    queue = values[5] or nil, workflow = values[6] or nil, length = values[7] or nil, bytes = values[8] or nil,
+    order = values[9] or nil, first = values[10] or nil, retention_ms = values[11] or nil,
+    deadline_ms = values[12] or nil, parent = values[13] or nil, schedule = values[14] or nil }
+end
+
+-- What must be known of it to give it a task.
+function rows.open(instance)
+  local values = redis.call('HMGET', key.instance(instance), 'status', 'task', 'sticky', 'queue')
+  return { status = values[1] or nil, task = values[2] or nil, sticky = values[3] or nil, queue = values[4] or nil }
 end
 
 -- And who is told of its end.
@@ -47,12 +61,12 @@ function rows.create(s)
   local fields = { 'run', s.run, 'status', s.status, 'task', s.task or '', 'sticky', '', 'queue', s.queue,
     'workflow', s.workflow, 'length', '0', 'bytes', '0', 'order', s.order, 'first', s.run,
     'retention_ms', s.retention_ms, 'created_ms', clock.stamp, 'runs', '1' }
-  for _, name in ipairs({ 'begun', 'priority', 'lane', 'custom', 'attributes', 'start_ms', 'timeout_ms', 'deadline_ms',
-    'parent', 'parent_run', 'parent_command', 'parent_partition', 'schedule', 'slot_ms', 'scheduled', 'reason' }) do
-    local value = s[name]
+  local size = #fields
+  for i = 1, #OPTIONAL do
+    local value = s[OPTIONAL[i]]
     if value and value ~= '' then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
+      fields[size + 1], fields[size + 2] = OPTIONAL[i], value
+      size = size + 2
     end
   end
   redis.call('HSET', key.instance(s.instance), unpack(fields))

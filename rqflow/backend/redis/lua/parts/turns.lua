@@ -6,12 +6,12 @@
 -- The events that this turn adds to the history, and their size; nil if the inbox has fewer than were consumed.
 function turns.gather(instance, row, consumed, records)
   -- One more than was consumed, to know whether there is more.
-  local events = consumed > 0 and redis.call('LRANGE', key.inbox(instance), 0, consumed) or {}
+  local events = consumed > 0 and redis.call('LRANGE', key.inbox(instance), '0', consumed) or {}
   if #events < consumed then return nil end
   local more = table.remove(events, consumed + 1) ~= nil
-  for _, record in ipairs(records) do events[#events + 1] = clock.stamp .. ' r ' .. record end
+  for i = 1, #records do events[#events + 1] = clock.stamp .. ' r ' .. records[i] end
   local bytes = 0
-  for _, event in ipairs(events) do bytes = bytes + #event end
+  for i = 1, #events do bytes = bytes + #events[i] end
   return { events = events, bytes = bytes, consumed = consumed, more = more }
 end
 
