@@ -22,6 +22,7 @@
 -- @include clock
 -- @include indexes
 -- @include lifecycle
+-- @include new_rows
 -- @include rows
 -- @include starts
 -- @include tasks

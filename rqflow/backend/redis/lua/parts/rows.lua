@@ -1,9 +1,4 @@
--- @include clock
 -- rows: the hash of an instance.
-
--- Fields that a new row has if there is something to say.
-local OPTIONAL = { 'begun', 'priority', 'lane', 'custom', 'attributes', 'start_ms', 'timeout_ms', 'deadline_ms',
-  'parent', 'parent_run', 'parent_command', 'parent_partition', 'schedule', 'slot_ms', 'scheduled', 'reason' }
 
 -- Those fields of a row, as a table; missing ones are nil. A row without status does not exist.
 function rows.read(instance, ...)
@@ -54,20 +49,4 @@ end
 function rows.kin(instance, row)
   local kin = rows.read(instance, 'parent_run', 'parent_command', 'parent_partition', 'scheduled')
   for name, value in pairs(kin) do row[name] = value end
-end
-
--- A new one. What is read at each turn comes first: Redis looks for a field of a small hash from its begin.
-function rows.create(s)
-  local fields = { 'run', s.run, 'status', s.status, 'task', s.task or '', 'sticky', '', 'queue', s.queue,
-    'workflow', s.workflow, 'length', '0', 'bytes', '0', 'order', s.order, 'first', s.run,
-    'retention_ms', s.retention_ms, 'created_ms', clock.stamp, 'runs', '1' }
-  local size = #fields
-  for i = 1, #OPTIONAL do
-    local value = s[OPTIONAL[i]]
-    if value and value ~= '' then
-      fields[size + 1], fields[size + 2] = OPTIONAL[i], value
-      size = size + 2
-    end
-  end
-  redis.call('HSET', key.instance(s.instance), unpack(fields))
 end

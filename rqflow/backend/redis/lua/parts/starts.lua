@@ -3,6 +3,7 @@
 -- @include indexes
 -- @include inbox
 -- @include lifecycle
+-- @include new_rows
 -- @include rows
 -- @include tasks
 -- starts: the beginning of an instance.
@@ -22,7 +23,7 @@ function starts.create(s)
     starts.arm(s.instance, s)
     s.begun, s.task = '1', tasks.add(s.instance, s)
   end
-  rows.create(s)
+  new_rows.create(s)
   tasks.know('w:' .. s.queue)
   indexes.add(s.instance, s, attributes)
   lifecycle.event(s.start_ms and 'pending' or 'started', s.instance, s)
