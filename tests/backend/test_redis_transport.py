@@ -16,14 +16,15 @@ import pytest
 import redis
 
 from rqflow.backend.calls.instances import Deliver, Describe, ReadHistory, ReadOutcome
-from rqflow.backend.opening import open_backend, open_sync_backend
+from rqflow.backend.opening import create_hub, open_backend, open_sync_backend
 from rqflow.backend.protocol import Backend, SyncBackend, partition_of
 from rqflow.backend.redis import blocking
 from rqflow.backend.redis.address import Address, Endpoint, parse_address
 from rqflow.backend.redis.blocking import BlockingConnection, Pool
-from rqflow.backend.redis.connection import Line, connect
+from rqflow.backend.redis.connection import Connection, Line, connect
 from rqflow.backend.redis.embedded import EmbeddedServer, free_port
 from rqflow.backend.redis.sockets import Timeouts
+from rqflow.client.asynchronous import AsyncClient
 from rqflow.core.events import SignalReceived
 from rqflow.core.wire import encode
 from rqflow.errors import BackendError, BackendRefused, BackendUnavailable, InstanceNotFound
@@ -315,6 +316,27 @@ async def test_a_redirection_to_nowhere_ends_the_connection() -> None:
         with pytest.raises(BackendUnavailable, match="does not speak as Redis does"):
             blocked.request([("PING",)])
         blocked.close()
+
+
+def test_a_loop_that_ends_takes_its_connections_along(redis_server: EmbeddedServer) -> None:
+    """`asyncio.run` twice with one client that nobody closes: no socket is left open, and nothing warns."""
+    create_hub(redis_server.url, "default")
+    address = parse_address(redis_server.url)
+
+    async def use() -> tuple[Connection, AsyncClient]:
+        client = AsyncClient(redis_server.url)
+        assert await client.start("checkout")
+        return await connect(address, address.endpoints[0], QUICK), client
+
+    connection, client = asyncio.run(use())
+    assert connection.closed.is_set()
+
+    async def again(client: AsyncClient) -> None:
+        assert await client.start("checkout")
+
+    asyncio.run(again(client))
+    del connection, client
+    gc.collect()
 
 
 async def test_a_reply_that_nobody_asked_for_ends_the_connection() -> None:

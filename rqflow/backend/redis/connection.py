@@ -92,6 +92,7 @@ class Connection:
         self._transport.set_protocol(self._replies)
         self._corked = False
         """Something left in this turn of the loop already; the rest leaves together at its end."""
+        self._guard = self._loop.create_task(self._stay())
 
     @property
     def heard_at(self) -> float:
@@ -138,6 +139,13 @@ class Connection:
             waiter = self._waiters.popleft()
             if not waiter.future.done():
                 waiter.future.set_exception(lost(self._endpoint, reason))
+
+    async def _stay(self) -> None:
+        """A loop that ends cancels what runs on it, and so takes the connection along."""
+        try:
+            await self.closed.wait()
+        finally:
+            self.close()
 
     def _uncork(self) -> None:
         # Not by the client's coroutine, which waits until the server has taken it: nobody here waits for that.

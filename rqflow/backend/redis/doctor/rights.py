@@ -10,7 +10,7 @@ from typing import Final
 from rqflow.backend.redis.keys import HUBS, prefix
 from rqflow.backend.redis.scripts import LUA, load
 
-_CALLED: Final = re.compile(r"redis\.p?call\('(\w+)'")
+_CALLED: Final = re.compile(r"\bp?call\('(\w+)'")
 
 WORKERS_SCRIPTS: Final = frozenset({
     "answer_query", "begin_turn", "commit", "complete_activity", "create_groups", "fire_due", "give_back", "register",
