@@ -209,24 +209,25 @@ def finished(number: int) -> Item:
     return Item(call, lambda answer: None, weight=1, token=str(number))
 
 
+def outgoing_of(desk: Listening, count: int) -> Outgoing:
+    """So many finished items."""
+    made = Outgoing(cast(Desk, desk))
+    for number in range(count):
+        made.add(finished(number))
+    return made
+
+
 def test_p1_what_nobody_answered_goes_out_again_in_its_order() -> None:
     """[P1] Of two batches under way both, or the first alone: before all that was finished since."""
-    desk = Listening()
-    outgoing = Outgoing(cast(Desk, desk))
-    for number in range(7):
-        outgoing.add(finished(number))
-    first = outgoing.gather(items=2, size=100)
-    second = outgoing.gather(items=2, size=100)
     gone = BackendUnavailable("gone")
+    outgoing = outgoing_of(Listening(), 7)
+    first, second = (outgoing.gather(items=2, size=100) for _ in range(2))
     assert outgoing.settle(first, [gone, gone]) is gone
     assert outgoing.settle(second, [gone, gone]) is gone
     assert [item.token for item in outgoing.gather(items=10, size=100)] == list("0123456")
 
-    outgoing = Outgoing(cast(Desk, desk))
-    for number in range(5):
-        outgoing.add(finished(number))
-    first = outgoing.gather(items=2, size=100)
-    second = outgoing.gather(items=2, size=100)
+    outgoing = outgoing_of(desk := Listening(), 5)
+    first, second = (outgoing.gather(items=2, size=100) for _ in range(2))
     assert outgoing.settle(first, [1, BackendRefused("full")]) is not None
     assert outgoing.settle(second, [1, 1]) is None
     assert desk.released == ["0", "2", "3"]
@@ -235,12 +236,8 @@ def test_p1_what_nobody_answered_goes_out_again_in_its_order() -> None:
 
 def test_p3_what_waits_to_go_out_again_is_lost_with_the_lease() -> None:
     """[P3] It is released like all that was not sent."""
-    desk = Listening()
-    outgoing = Outgoing(cast(Desk, desk))
-    for number in range(3):
-        outgoing.add(finished(number))
-    first = outgoing.gather(items=1, size=100)
-    outgoing.gather(items=1, size=100)
+    outgoing = outgoing_of(desk := Listening(), 3)
+    first, _ = (outgoing.gather(items=1, size=100) for _ in range(2))
     outgoing.settle(first, [BackendUnavailable("gone")])
     outgoing.reset()
     assert desk.released == ["0", "2"]
