@@ -131,9 +131,11 @@ class Acts:
         return {}
 
     async def rewritten(self, order: Order) -> Told:
-        """Redis has rewritten its append-only file, which what came before made grow: that takes a core meanwhile."""
+        """Redis has rewritten its append-only file, which what came before made grow: that takes a core meanwhile. Then
+        the machine rests for so many seconds: it is slower after a while of work."""
         with redis.Redis.from_url(self._url) as server:
             await until(lambda: not server.info("persistence")["aof_rewrite_in_progress"], every=0.1)
+        await asyncio.sleep(order.count)
         return {}
 
     async def start_in_bulk(self, order: Order) -> Told:
