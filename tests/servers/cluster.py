@@ -14,9 +14,9 @@ from typing import Any, Self
 from rqflow.backend.redis.address import parse_address
 from rqflow.backend.redis.blocking import BlockingConnection
 from rqflow.backend.redis.embedded import EmbeddedServer
-from rqflow.backend.redis.resp import RedisCommand, text_of
+from rqflow.backend.redis.resp import RedisCommand, ServerError, text_of
 from rqflow.backend.redis.sockets import Timeouts
-from rqflow.errors import BackendError
+from rqflow.errors import BackendError, BackendUnavailable
 
 SLOTS = 16_384
 BUS = 10_000
@@ -78,8 +78,9 @@ class Cluster:
             (reply,) = connection.request([request])
         finally:
             connection.close()
-        if isinstance(reply, Exception):
-            raise reply
+        if isinstance(reply, ServerError):
+            # A node that was just started may answer before it has its data.
+            raise BackendUnavailable(reply.text) if reply.word == "LOADING" else reply
         return reply
 
     # ---- forming
