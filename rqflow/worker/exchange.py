@@ -28,12 +28,8 @@ class Exchange:
     def __init__(self, partition: int, shared: Shared) -> None:
         self.partition = partition
         self.times = Times(asyncio.get_running_loop().time(), shared.options.sweep)
-        self._standing, self._options, self._desk, self._relay = (
-            shared.standing,
-            shared.options,
-            shared.desk,
-            shared.relay,
-        )
+        self._standing, self._options = shared.standing, shared.options
+        self._desk, self._relay = shared.desk, shared.relay
         self._wake = asyncio.Event()
         self._outgoing = Outgoing(shared.desk)
         self._listener = Listener(partition, shared, self._wake.set)

@@ -53,13 +53,8 @@ class Trading:
         """The oldest comes first."""
         self._outlet = outlet
         self._partition = outlet.partition
-        self._backend, self._standing, self._options, self._desk = (
-            shared.backend,
-            shared.standing,
-            shared.options,
-            shared.desk,
-        )
-        self._link, self._moved = shared.link, shared.moved
+        self._backend, self._standing, self._options = shared.backend, shared.standing, shared.options
+        self._desk, self._link, self._moved = shared.desk, shared.link, shared.moved
         self._intake = intake
         self._outgoing = outgoing
         self._times = times
@@ -105,10 +100,12 @@ class Trading:
         now, here = asyncio.get_running_loop().time(), self._partition
         worker, build, losses = self._standing.id, self._standing.build, self._options.max_losses
         sweep = Sweep(partition=here, worker=worker, build=build, max_losses=losses)
+        # What is under way does its share; that one is shall not keep all after it from it.
         fires = any(batch.take.fire for batch in self.under_way)
+        sweeps = any(batch.sweep for batch in self.under_way)
         return Batch(
             items=self._outgoing.gather(items=self._options.batch_items, size=self._options.batch_bytes),
-            sweep=sweep if now >= self._times.next_sweep and not self.under_way else None,
+            sweep=sweep if now >= self._times.next_sweep and not sweeps else None,
             take=self._intake.take(fire=FIRE_LIMIT if now >= self._times.next_due and not fires else 0),
             epoch=self._standing.epoch,
         )

@@ -16,7 +16,7 @@ import pytest
 from rqflow.authoring.activity_face import activity
 from rqflow.authoring.workflow_face import workflow
 from rqflow.backend.calls.call import Call
-from rqflow.backend.calls.tasks import Commit, CompleteActivity, Entry, Subscription, Take, Unregister
+from rqflow.backend.calls.tasks import Commit, CompleteActivity, Entry, Subscription, Sweep, Take, Unregister
 from rqflow.errors import BackendRefused, BackendUnavailable
 from rqflow.testing.passing import PassingBackend
 from rqflow.worker.item import Desk, Item
@@ -191,6 +191,33 @@ async def test_p3_a_lease_that_is_lost_with_two_under_way_harms_nothing(slow: Gr
         assert [trip.take.worker for trip in backend.held] == [old]
         backend.release_all()
         assert await slow.result(other) == 3
+        assert await slow.result(instance) == len(keys)
+
+
+@pytest.mark.parametrize("partitions", [1])
+async def test_p6_a_worker_that_always_has_one_under_way_sweeps_all_the_same(slow: Ground) -> None:
+    """[P6] However busy it is, it takes over what dead workers had: once at a time."""
+    backend = cast(Slow, slow.backend)
+    keys = keys_of(3 * AHEAD)
+    async with slow.worker(wide, gated, sweep=timedelta(hours=1)) as worker:
+        instance = await slow.start(wide, keys)
+        await settled(lambda: len(worker.desk.activities.attempts()) == len(keys))
+        backend.holds = True
+        gates[keys[0]].set()
+        await settled(lambda: len(backend.held) == 1)
+        (exchange,) = worker._exchanges
+        exchange.times.swept(asyncio.get_running_loop().time() - 1, more=True)
+        for key in keys[1 : 2 * AHEAD]:
+            gates[key].set()
+        await settled(lambda: len(backend.held) == 2)
+        assert [trip.of(Sweep) for trip in backend.held] == [0, 1]
+        for key in keys[2 * AHEAD :]:
+            gates[key].set()
+        await settled(lambda: not worker.desk.activities.attempts())
+        backend.release()
+        await settled(lambda: len(backend.held) == 2)
+        assert [trip.of(Sweep) for trip in backend.held] == [1, 0]
+        backend.release_all()
         assert await slow.result(instance) == len(keys)
 
 

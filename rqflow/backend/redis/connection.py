@@ -28,7 +28,7 @@ _NOTHING: Final = object()
 
 
 def _refusal(text: str) -> ServerError:
-    """An error reply, read as the client reads it. Raises ValueError if it says no more than its first word."""
+    """An error reply, read as the client reads it. Raises ValueError over a redirection to nowhere."""
     reply = error_reply(wires.DefaultParser.parse_error(text))  # type: ignore[no-untyped-call]
     assert reply is not None, "what the client makes of an error reply is one"
     return reply
